@@ -1,0 +1,435 @@
+"""What the notebooks share, in the order of a lesson: data, networks, training, testing, pictures.
+
+Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
+"""
+import collections
+import copy
+import hashlib
+import json
+import math
+from pathlib import Path
+import random
+import time
+
+from d2l import mxnet as d2l
+from gluoncv.data import ImageNet1kAttr
+from matplotlib import pyplot as plt
+from mxnet import autograd, gluon, init, np, npx
+from mxnet import random as mx_random
+from mxnet.gluon.model_zoo import vision
+import numpy as onp
+import pandas as pd
+from PIL import Image, ImageOps
+import pooch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.metrics import ConfusionMatrixDisplay
+from tqdm.auto import tqdm
+
+import lite0
+
+npx.set_np()
+
+ROOT = Path(__file__).resolve().parent
+BUILD = ROOT / 'build'
+
+
+class Problem(Exception):
+    """Something is wrong with what the user gave; the message is one sentence that says what, and what to do."""
+
+    def _render_traceback_(self):  # Jupyter shows this instead of a stack of frames
+        return [str(self)]
+
+
+def seed_everything(seed):
+    """Seed Python, NumPy and MXNet: on one machine the same seed gives the same results."""
+    random.seed(seed)
+    onp.random.seed(seed)
+    mx_random.seed(seed)
+
+
+def devices():
+    """All GPUs if there are any, else the CPU."""
+    return [npx.gpu(i) for i in range(npx.num_gpus())] or [npx.cpu()]
+
+
+def where(net):
+    """The devices that `net` is on."""
+    return next(iter(net.collect_params().values())).list_ctx()
+
+
+# ---- Data -----------------------------------------------------------------------------------------------------------
+
+Data = collections.namedtuple('Data', 'classes train valid test')  # the splits are lists of (path, class number)
+SPLITS = {'train': ['train', 'training'], 'valid': ['valid', 'val', 'validation'], 'test': ['test', 'testing']}
+NOT_PICTURES = {'thumbs.db', 'desktop.ini'}
+
+
+def find_data(name='kitchen'):
+    """The data set `name`: 'kitchen' (in the box), 'hotdog' (the book's, downloaded) or any folder of class folders.
+
+    A folder may hold train/, valid/ and test/, or class folders only. What is not there is taken out of the training
+    pictures by `share_of`. Returns Data. Raises Problem.
+    """
+    folder = hotdog() if name == 'hotdog' else ROOT / 'data' / 'kitchen' if name == 'kitchen' else Path(name).expanduser()
+    if not folder.is_dir():
+        raise Problem(f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.')
+    parts = {split: p for p in subfolders(folder) for split, names in SPLITS.items() if p.name.lower() in names}
+    parts.setdefault('train', folder)
+    classes = [p.name for p in subfolders(parts['train'])]
+    if len(classes) < 2:
+        raise Problem(f'{parts["train"]} has {len(classes)} class folders ({", ".join(classes) or "none"}); '
+                      'put the pictures of each class into a folder of its own, two at least.')
+    data = Data(classes, **split_by_hash({split: list_pictures(part, classes) for split, part in parts.items()}))
+    check_counts(folder, data)
+    return data
+
+
+def subfolders(folder):
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+
+
+def list_pictures(folder, classes):
+    """[(path, class number), ...] of all readable pictures; the others are named and skipped."""
+    if [p.name for p in subfolders(folder)] != classes:
+        raise Problem(f'{folder} has the classes {", ".join(p.name for p in subfolders(folder)) or "none"}, '
+                      f'but the training pictures have {", ".join(classes)}; make them the same.')
+    files = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).iterdir())
+             if path.is_file() and not path.name.startswith('.') and path.name.lower() not in NOT_PICTURES]
+    good = [(path, i) for path, i in tqdm(files, desc=f'checking {folder.name}', leave=False) if readable(path)]
+    if len(good) < len(files):
+        names = [str(path.relative_to(folder)) for path, i in files if (path, i) not in good]
+        print(f'{len(names)} of {len(files)} files in {folder} are skipped, since they can\'t be read as pictures: '
+              f'{", ".join(names[:5])}{" ..." if len(names) > 5 else ""}')
+    return good
+
+
+def share_of(path):
+    """A number in [0, 1) that depends on the file's name only, so that a picture never changes sides."""
+    return int(hashlib.sha1(path.name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16 ** 8
+
+
+def split_by_hash(found):
+    """{split: pictures}: a split that was not found is a fifth, chosen by hash, of the training pictures."""
+    train, low = found['train'], 0
+    for split in ('valid', 'test'):
+        if split not in found:
+            found[split] = [(path, i) for path, i in train if low <= share_of(path) < low + 0.2]
+            low += 0.2
+    return {**found, 'train': [(path, i) for path, i in train if share_of(path) >= low]}
+
+
+def check_counts(folder, data):
+    counts = {split: collections.Counter(i for _, i in getattr(data, split)) for split in SPLITS}
+    if any(counts[split][i] == 0 for split in SPLITS for i in range(len(data.classes))):
+        table = '; '.join(f'{split}: ' + ', '.join(f'{name} {counts[split][i]}' for i, name in enumerate(data.classes))
+                          for split in SPLITS)
+        raise Problem(f'A class of {folder} is left without pictures ({table}); add some to it.')
+
+
+def hotdog():
+    """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning); their folder."""
+    url, sha1 = d2l.DATA_HUB['hotdog']
+    try:
+        pooch.retrieve(url, f'sha1:{sha1}', path=ROOT / 'data', fname='hotdog.zip',
+                       processor=pooch.Unzip(extract_dir=str(ROOT / 'data')), progressbar=True)
+    except (OSError, ValueError) as error:
+        raise Problem(f'The photographs could not be downloaded from {url} ({type(error).__name__}); '
+                      'use the pictures in the box: data = "kitchen".') from None
+    return ROOT / 'data' / 'hotdog'
+
+
+def open_picture(path, px):
+    """The picture at `path` as an upright RGB image; a JPEG is decoded to 2 px or a little more, which is faster."""
+    image = Image.open(path)
+    image.draft('RGB', (2 * px, 2 * px))
+    image = ImageOps.exif_transpose(image)
+    if 'A' in image.getbands() or 'transparency' in image.info:
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image.convert('RGBA'))
+    return image.convert('RGB')
+
+
+def readable(path):
+    try:
+        open_picture(path, 32)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def random_crop(image, px, area=(0.3, 1), ratio=(3 / 4, 4 / 3)):
+    """A crop of random area, aspect ratio and place, scaled to px x px, half of the time mirrored (Szegedy, 2014)."""
+    pixels = random.uniform(*area) * image.width * image.height
+    shape = math.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1])))
+    width, height = min(math.sqrt(pixels * shape), image.width), min(math.sqrt(pixels / shape), image.height)
+    left, top = random.uniform(0, image.width - width), random.uniform(0, image.height - height)
+    image = image.resize((px, px), Image.BILINEAR, (left, top, left + width, top + height))
+    return ImageOps.mirror(image) if random.random() < 0.5 else image
+
+
+def centre_crop(image, px, margin=8 / 7):
+    """The middle of the picture, px x px, of one that is scaled to px * margin on its short side: 224 of 256."""
+    side = min(image.size) / margin
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return image.resize((px, px), Image.BILINEAR, (left, top, left + side, top + side))
+
+
+def normalize(image, mean, std):
+    """A PIL image as float32 [3, px, px], each colour with the mean and standard deviation that the network expects."""
+    return ((onp.asarray(image, 'f4') / 255 - onp.array(mean, 'f4')) / onp.array(std, 'f4')).transpose(2, 0, 1)
+
+
+def batches(pictures, net, px, batch_size, augment=False):
+    """A DataLoader of ([n, 3, px, px], [n]) over [(path, class number), ...], normalised as `net` expects.
+
+    With augment, for training: in random order, random crops, and without a last batch that is not full.
+    MXNet computes in the background while the next pictures are read, so worker processes would not make it faster.
+    """
+    def transform(path, label):
+        image = open_picture(path, px)
+        return normalize(random_crop(image, px) if augment else centre_crop(image, px), net.mean, net.std), label
+    dataset = gluon.data.SimpleDataset(pictures).transform(transform)
+    return gluon.data.DataLoader(dataset, min(batch_size, len(pictures)), shuffle=augment, num_workers=0,
+                                 last_batch='discard' if augment else 'keep')
+
+
+# ---- Networks -------------------------------------------------------------------------------------------------------
+
+NETWORKS = {'resnet18_v2': vision.resnet18_v2, 'efficientnet_lite0': lite0.EfficientNetLite0}
+SHA256 = {'resnet18_v2.safetensors': '090b0adda7688aa3de0d8fd52f083e278591be9b2f5cf6c68584bfc9f2252b77'}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours; resnet18_v2 expects them
+
+
+def build(name, classes):
+    """The network `name` without weights, one output per class; it carries its name, classes, mean and std."""
+    if name not in NETWORKS:
+        raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
+    net = NETWORKS[name](classes=len(classes))
+    net.network, net.classes = name, list(classes)
+    net.mean, net.std = (lite0.MEAN, lite0.STD) if name == 'efficientnet_lite0' else (MEAN, STD)
+    return net
+
+
+def pretrained(name='resnet18_v2'):
+    """The source network `name`, with ImageNet's 1000 outputs ('hotdog' is one of them) and trained weights."""
+    net = build(name, ImageNet1kAttr().classes)
+    if name == 'efficientnet_lite0':
+        trained = lite0.efficientnet_lite0()
+        trained.network, trained.classes, trained.mean, trained.std = net.network, net.classes, net.mean, net.std
+        return trained
+    return set_weights(net, read_weights(ROOT / 'data' / 'weights' / f'{name}.safetensors')[0])
+
+
+def from_scratch(classes, name='resnet18_v2'):
+    """The network `name` with random weights (Xavier) and one output per class."""
+    return initialize(build(name, classes))
+
+
+def initialize(block):
+    block.initialize(init.Xavier(), force_reinit=True)
+    return block
+
+
+def with_new_head(source, classes):
+    """A copy of the source network, not a reference to it, with a new random output layer, one output per class."""
+    net = copy.deepcopy(source)
+    net.classes = list(classes)
+    net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
+    return net
+
+
+def weights_of(net):
+    """{name: array} of all weights and BatchNorm statistics."""
+    return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
+            for name, p in net._collect_params_with_prefix().items()}
+
+
+def set_weights(net, weights):
+    """Fill `net` with {name: array}. Raises Problem if a name is missing or a shape differs."""
+    initialize(net)(np.zeros((1, 3, 64, 64)))  # one pass makes all shapes known
+    for name, param in net._collect_params_with_prefix().items():
+        if name not in weights or weights[name].shape != param.shape:
+            found = f'has shape {weights[name].shape}' if name in weights else 'is missing'
+            raise Problem(f'The weights don\'t fit {net.network}: {name} {found}, it takes {param.shape}; '
+                          'take the file that belongs to it.')
+        param.set_data(np.array(weights[name], dtype='float32'))
+    return net
+
+
+def read_weights(path):
+    """({name: array}, metadata) of a safetensors file; one that ships with the project must have its SHA-256."""
+    path = Path(path)
+    if not path.is_file():
+        raise Problem(f'There is no file {path}; get it back with: git checkout -- data/weights')
+    wrong = Problem(f'{path} is damaged or not a file of weights; get it back with: git checkout -- data/weights')
+    if path.parent == ROOT / 'data' / 'weights':
+        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[path.name]:
+            raise wrong
+    try:
+        with safe_open(path, 'numpy') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except SafetensorError:
+        raise wrong from None
+
+
+def save(net, path, px):
+    """Write `net` with its classes to `path`, whole or not at all."""
+    path = Path(path)
+    metadata = {'network': net.network, 'classes': json.dumps(net.classes), 'px': str(px)}
+    partial = path.with_name(path.name + '.partial')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights_of(net), partial, metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None
+
+
+def load(path):
+    """The network that `save` wrote."""
+    weights, metadata = read_weights(path)
+    if not {'network', 'classes', 'px'} <= metadata.keys():
+        raise Problem(f'{path} was not written by utils.save: it does not say which network and classes it holds.')
+    net = set_weights(build(metadata['network'], json.loads(metadata['classes'])), weights)
+    net.px = int(metadata['px'])
+    return net
+
+
+def freeze(net, blocks):
+    """Freeze the first `blocks` children of net.features: weights *and* BatchNorm statistics. Call it before training."""
+    def fix(block):
+        if isinstance(block, gluon.nn.BatchNorm):
+            block._kwargs['use_global_stats'] = True
+    for block in list(net.features)[:blocks]:
+        block.collect_params().setattr('grad_req', 'null')
+        block.apply(fix)
+
+
+# ---- Training -------------------------------------------------------------------------------------------------------
+
+def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
+    """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
+
+    Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds.
+    Stops at Ctrl-C and gives back what it has.
+    """
+    net.collect_params().reset_ctx(devices())
+    net.output.collect_params().setattr('lr_mult', head)
+    net.hybridize(static_alloc=True, static_shape=True)
+    trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': lr, 'wd': wd})
+    rows, best, best_weights = [], -1, None
+    with tqdm(total=num_epochs * len(train_iter), unit='batch', leave=False) as bar:
+        try:
+            for epoch in range(1, num_epochs + 1):
+                row = train_epoch(net, trainer, train_iter, bar)
+                rows.append({'epoch': epoch, **row, 'valid': accuracy(*predictions(net, valid_iter))})
+                bar.set_postfix({'epoch': epoch, 'loss': f'{row["loss"]:.3f}', 'valid': f'{rows[-1]["valid"]:.3f}'})
+                if rows[-1]['valid'] > best:
+                    best, best_weights = rows[-1]['valid'], weights_of(net)
+        except KeyboardInterrupt:
+            print(f'Stopped after {len(rows)} of {num_epochs} epochs.')
+    net.hybridize(active=False)  # so that it can be copied
+    if best_weights:
+        for name, param in net._collect_params_with_prefix().items():
+            param.set_data(np.array(best_weights[name]))
+    return pd.DataFrame(rows)
+
+
+def train_epoch(net, trainer, train_iter, bar):
+    """One pass over `train_iter`, each batch shared among the devices: mean loss, train accuracy and speed."""
+    loss_fn, started, sums = gluon.loss.SoftmaxCrossEntropyLoss(), time.time(), []
+    for X, y in train_iter:
+        Xs, ys = d2l.split_batch(X, y, where(net))
+        with autograd.record():
+            outputs = [net(X) for X in Xs]
+            losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
+        for loss in losses:
+            loss.backward()
+        trainer.step(len(y))
+        sums.append([(l.sum(), (o.argmax(1) == y).sum()) for l, o, y in zip(losses, outputs, ys)])
+        if len(sums) > 1:
+            sums[-2] = numbers(sums[-2])  # waits for the batch before this one, so that MXNet is never idle
+        bar.update()
+    loss, correct = onp.sum([*sums[:-1], numbers(sums[-1])], 0) / (len(sums) * len(y))
+    seconds = time.time() - started
+    return {'loss': loss, 'train': correct, 'pictures/s': len(sums) * len(y) / seconds, 'seconds': seconds}
+
+
+def numbers(parts):
+    return onp.sum([[float(a), float(b)] for a, b in parts], 0)
+
+
+# ---- Testing --------------------------------------------------------------------------------------------------------
+
+def predictions(net, data_iter):
+    """(probabilities [n, c], class numbers [n]) of `net` in predict mode."""
+    outputs, labels = [], []
+    for X, y in data_iter:
+        Xs = gluon.utils.split_and_load(X, where(net), even_split=False)
+        outputs.append([npx.softmax(net(X)) for X in Xs])
+        labels.append(y.asnumpy())
+        if len(outputs) > 1:
+            outputs[-2] = [p.asnumpy() for p in outputs[-2]]
+    outputs[-1] = [p.asnumpy() for p in outputs[-1]]
+    return onp.concatenate([p for parts in outputs for p in parts]), onp.concatenate(labels)
+
+
+def accuracy(probabilities, labels):
+    return float((probabilities.argmax(1) == labels).mean())
+
+
+def interval(share, n, z=1.96):
+    """95 % interval of a share measured on n pictures (Wilson, 1927)."""
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def predict(net, path, px=None, top=5):
+    """{class: probability} of the picture at `path`, the `top` most likely classes first."""
+    px = px or net.px
+    try:
+        image = open_picture(path, px)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise Problem(f'{path} can\'t be read as a picture; give the path of a JPEG or PNG file.') from None
+    X = np.array(normalize(centre_crop(image, px), net.mean, net.std))[None]
+    p = npx.softmax(net(X.as_in_ctx(where(net)[0])))[0].asnumpy()
+    return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
+
+
+# ---- Pictures -------------------------------------------------------------------------------------------------------
+
+COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue'}  # the same in every figure
+plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 80})
+
+
+def show(pictures, px, num_rows=2, titles=None):
+    """A grid of pictures, num_rows high: [(path, class number), ...] or PIL images."""
+    images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
+    d2l.show_images([onp.asarray(image) for image in images], num_rows, len(images) // num_rows, titles, scale=1.4)
+
+
+def plot_curves(histories):
+    """Loss and accuracy by epoch, a colour for each of {name: table of train}: thin for training, thick for valid."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
+    for name, history in histories.items():
+        color = COLORS.get(name)
+        left.plot(history.epoch, history.loss, color=color, label=name)
+        right.plot(history.epoch, history.train, color=color, lw=1, ls='--')
+        right.plot(history.epoch, history.valid, color=color, lw=3, label=name)
+    left.set(xlabel='epoch', title='training loss', xticks=history.epoch)
+    right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=history.epoch)
+    left.legend(frameon=False)
+    return fig
+
+
+def plot_confusion(probabilities, labels, classes):
+    """How many pictures of each class (row) were called what (column)."""
+    ConfusionMatrixDisplay.from_predictions(labels, probabilities.argmax(1), display_labels=classes, cmap='Greys',
+                                            colorbar=False)
+
+
+def mistakes(pictures, probabilities, labels):
+    """The pictures that were called wrong, the surest mistakes first."""
+    wrong = onp.flatnonzero(probabilities.argmax(1) != labels)
+    return [pictures[i] for i in wrong[onp.argsort(-probabilities[wrong].max(1))]]

@@ -356,6 +356,14 @@ def train_epoch(net, trainer, train_iter, bar):
     return {'loss': loss, 'train': correct, 'pictures/s': len(sums) * len(y) / seconds, 'seconds': seconds}
 
 
+def estimate(data, px, batch_size):
+    """Seconds that an epoch takes on this machine, from three steps of training on one batch."""
+    net = from_scratch(data.classes)
+    first, second = data.train[:batch_size], data.valid[:batch_size]
+    history = train(net, batches(first, net, px, batch_size, augment=True), batches(second, net, px, batch_size), 3, 0)
+    return (len(data.train) + len(data.valid) / 3) / history['pictures/s'].iloc[-1]  # a third: forward, not backward
+
+
 def numbers(parts):
     return onp.sum([[float(a), float(b)] for a, b in parts], 0)
 

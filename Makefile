@@ -1,0 +1,32 @@
+# make lesson · make lesson DATA=folder · make test · make lab
+# For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+IN = .venv/bin/python
+DATA ?= kitchen
+
+lesson: .venv/installed
+	$(IN) lesson.py "$(DATA)"
+
+test: .venv/installed
+	$(IN) -m pytest --nbval-lax --nbval-cell-timeout=600 tests notebooks
+
+lab: .venv/installed
+	$(IN) -m jupyter lab notebooks
+
+.venv/installed: requirements.txt
+	$(PYTHON) check.py
+	$(PYTHON) -m venv .venv
+	$(IN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	touch $@
+
+lock:
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header requirements.in -o requirements.txt
+
+pretrain:
+	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain
+
+kitchen:
+	python data/make/kitchen/run.py $(POOL)
+
+.PHONY: lesson test lab lock pretrain kitchen

@@ -235,6 +235,7 @@ def with_new_head(source, classes):
     net = copy.deepcopy(source)
     net.classes = list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
+    net.collect_params().reset_ctx(where(source))  # ties the copied weights to gradients of their own
     return net
 
 

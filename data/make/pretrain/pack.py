@@ -1,23 +1,26 @@
-"""Pack folders of pictures into one array each, so that training never waits for a JPEG.
+"""Pack folders of pictures into one array, uint8 [n, PX, PX, 3], so that training never waits for a JPEG.
 
-python pack.py OUT.npy PX FOLDER [--labels LABELS.npy --classes SAMPLES] [--leave-out LIST.txt]
+python pack.py OUT.npy PX FOLDER... [--near near.txt] [--without WORD...] [--samples SAMPLES]
 
-FOLDER is searched for pictures; each is scaled to PX on its short side and cut to the centre square: uint8 [n, PX, PX, 3].
-With --labels, the first folder below FOLDER must be an ImageNet class like n01443537, and LABELS.npy gets its number
-among ImageNet's 1000, read from the file names of SAMPLES (one picture a class, n01440764_tench.JPEG and so on).
+Each picture is scaled to PX on its short side and cut to the middle square. Left out are those that near.txt (of
+overlap.py) lists, those with a WORD or the hot dog in their path, those smaller than three quarters of PX, and copies.
+With --samples, the folders below FOLDER are ImageNet classes like n01443537, and OUT-labels.npy gets their numbers; SAMPLES
+has one picture of each of the 1000 classes, named n01440764_tench.JPEG and so on: that is where the numbers are from.
 """
 import argparse
+import hashlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-ENDINGS = {'.jpg', '.jpeg', '.png'}
+ENDINGS = {'.jpg', '.jpeg', '.png', '.webp'}
+HOT_DOG = ['n07697537', 'hotdog', 'hot_dog', 'hot-dog', 'hot dog']
 
 
 def square(path, px):
-    """The picture at `path` as uint8 [px, px, 3], or None if it can't be read or is smaller than px on a side."""
+    """The middle of the picture at `path`, uint8 [px, px, 3]; None if it can't be read or is much too small."""
     try:
         image = Image.open(path)
         image.draft('RGB', (px, px))
@@ -25,15 +28,22 @@ def square(path, px):
     except OSError:
         return None
     short = min(image.size)
-    if short < px:
+    if short < px * 3 / 4:
         return None
     left, top = (image.width - short) // 2, (image.height - short) // 2
-    return np.asarray(image.resize((px, px), Image.BICUBIC, (left, top, left + short, top + short)))
+    return np.asarray(image.resize((px, px), Image.LANCZOS, (left, top, left + short, top + short)))
+
+
+def find_pictures(folders, near, words):
+    """Paths of the pictures in `folders`, sorted, without those in `near`, with a word, or the same as another."""
+    paths = [p for folder in folders for p in sorted(folder.rglob('*')) if p.suffix.lower() in ENDINGS]
+    paths = [p for p in paths if str(p) not in near and not any(word in str(p).lower() for word in words)]
+    return list({hashlib.md5(p.read_bytes()).digest(): p for p in reversed(paths)}.values())[::-1]
 
 
 def imagenet_numbers(samples):
     """{'n01440764': 0, ...}: ImageNet numbers its classes in the order of their WordNet names."""
-    names = sorted({path.name.split('_')[0] for path in Path(samples).glob('n*.JPEG')})
+    names = sorted({path.name.split('_')[0] for path in samples.glob('n*.JPEG')})
     if len(names) != 1000:
         raise SystemExit(f'{samples} has pictures of {len(names)} classes; it takes one of each of ImageNet\'s 1000.')
     return {name: i for i, name in enumerate(names)}
@@ -41,27 +51,24 @@ def imagenet_numbers(samples):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out')
+    parser.add_argument('out', type=Path)
     parser.add_argument('px', type=int)
-    parser.add_argument('folder', type=Path)
-    parser.add_argument('--labels')
-    parser.add_argument('--classes')
-    parser.add_argument('--leave-out', type=Path, help='a file of paths, one a line')
+    parser.add_argument('folders', type=Path, nargs='+')
+    parser.add_argument('--near', type=Path)
+    parser.add_argument('--without', nargs='*', default=[])
+    parser.add_argument('--samples', type=Path)
     args = parser.parse_args()
-    left_out = set(args.leave_out.read_text().splitlines()) if args.leave_out else set()
-    paths = [p for p in sorted(args.folder.rglob('*')) if p.suffix.lower() in ENDINGS and str(p) not in left_out]
-    packed = np.lib.format.open_memmap('/tmp/pack.npy', 'w+', 'u1', (len(paths), args.px, args.px, 3))
-    kept = []
-    for path in tqdm(paths, unit=' pictures'):
-        image = square(path, args.px)
-        if image is not None:
-            packed[len(kept)] = image
-            kept.append(path)
-    np.save(args.out, packed[:len(kept)])
-    print(f'{len(kept)} pictures packed, {len(paths) - len(kept)} left out (not readable, or smaller than {args.px} px)')
-    if args.labels:
-        number = imagenet_numbers(args.classes)
-        np.save(args.labels, np.array([number[p.relative_to(args.folder).parts[0]] for p in kept]))
+    near = {line.split('\t')[1] for line in args.near.read_text().splitlines()} if args.near else set()
+    paths = find_pictures(args.folders, near, HOT_DOG + args.without)
+    if args.samples:
+        number = imagenet_numbers(args.samples)
+    squares = [(path, square(path, args.px)) for path in tqdm(paths, unit=' pictures')]
+    kept = [(path, image) for path, image in squares if image is not None]
+    np.save(args.out, np.stack([image for _, image in kept]))
+    print(f'{len(kept)} pictures packed; {len(paths) - len(kept)} can\'t be read or are too small')
+    if args.samples:
+        classes = [next(part for part in path.parts if part in number) for path, _ in kept]
+        np.save(args.out.with_name(args.out.stem + '-labels.npy'), np.array([number[name] for name in classes]))
 
 
 if __name__ == '__main__':

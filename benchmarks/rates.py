@@ -1,0 +1,53 @@
+"""Which learning rate does each way of training like best? Chosen on valid; the test set stays closed.
+
+python benchmarks/rates.py [DATA] [--px 128] [--out benchmarks/rates.csv]
+
+Fine-tuning tries 0.003 to 0.1 and training from scratch 0.01 to 0.3, with the same epochs, batches, augmentation and seeds.
+A search that is stopped goes on where it was.
+"""
+import argparse
+from pathlib import Path
+import sys
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import utils
+
+RATES = {'fine-tuned': [0.003, 0.01, 0.03, 0.1], 'from scratch': [0.01, 0.03, 0.1, 0.3]}
+
+
+def best_valid(name, dataset, source, px, lr, seed, num_epochs=5, batch_size=32):
+    """Best accuracy on valid of one training: the lesson's settings but for `lr`."""
+    utils.seed_everything(seed)
+    new = name == 'from scratch'
+    net = utils.from_scratch(dataset.classes) if new else utils.with_new_head(source, dataset.classes)
+    train_iter = utils.batches(dataset.train, net, px, batch_size, augment=True)
+    valid_iter = utils.batches(dataset.valid, net, px, batch_size)
+    return utils.train(net, train_iter, valid_iter, num_epochs, lr, head=1 if new else 10).valid.max()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('data', nargs='?', default='kitchen')
+    parser.add_argument('--px', type=int, default=128)
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_name('rates.csv'))
+    args = parser.parse_args()
+    dataset, source = utils.find_data(args.data), utils.pretrained()
+    columns = [f'seed {seed}' for seed in args.seeds]
+    index = pd.MultiIndex.from_tuples([(n, lr) for n in RATES for lr in RATES[n]], names=['network', 'lr'])
+    table = pd.read_csv(args.out, index_col=[0, 1]) if args.out.exists() else pd.DataFrame(index=index, columns=columns)
+    for (name, lr), row in table.iterrows():
+        for seed, column in zip(args.seeds, columns):
+            if pd.isna(row[column]):
+                table.loc[(name, lr), column] = best_valid(name, dataset, source, args.px, lr, seed)
+                table.to_csv(args.out)
+                print(name, lr, column, round(table.loc[(name, lr), column], 3), flush=True)
+    table['mean'] = table[columns].astype(float).mean(axis=1)
+    table.to_csv(args.out)
+    print(table.round(3))
+
+
+if __name__ == '__main__':
+    main()

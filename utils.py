@@ -412,10 +412,12 @@ COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue'}  # the same in ev
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 80})
 
 
-def show(pictures, px, num_rows=2, titles=None):
-    """A grid of pictures, num_rows high: [(path, class number), ...] or PIL images."""
+def show(pictures, px, titles=None):
+    """A grid of pictures, eight in a row: [(path, class number), ...] or PIL images."""
     images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
-    d2l.show_images([onp.asarray(image) for image in images], num_rows, len(images) // num_rows, titles, scale=1.4)
+    axes = d2l.show_images([onp.asarray(image) for image in images], math.ceil(len(images) / 8) or 1, 8, titles, 1.6)
+    for ax in axes[len(images):]:
+        ax.axis('off')
 
 
 def plot_curves(histories):
@@ -423,9 +425,9 @@ def plot_curves(histories):
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
     for name, history in histories.items():
         color = COLORS.get(name)
-        left.plot(history.epoch, history.loss, color=color, label=name)
-        right.plot(history.epoch, history.train, color=color, lw=1, ls='--')
-        right.plot(history.epoch, history.valid, color=color, lw=3, label=name)
+        left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
+        right.plot(history.epoch, history.train, color=color, lw=1, ls='--', marker='.')
+        right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
     left.set(xlabel='epoch', title='training loss', xticks=history.epoch)
     right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=history.epoch)
     left.legend(frameon=False)

@@ -121,10 +121,11 @@ def split_by_hash(found):
 
 def check_counts(folder, data):
     counts = {split: collections.Counter(i for _, i in getattr(data, split)) for split in SPLITS}
-    if any(counts[split][i] == 0 for split in SPLITS for i in range(len(data.classes))):
-        table = '; '.join(f'{split}: ' + ', '.join(f'{name} {counts[split][i]}' for i, name in enumerate(data.classes))
-                          for split in SPLITS)
-        raise Problem(f'A class of {folder} is left without pictures ({table}); add some to it.')
+    empty = [i for i in range(len(data.classes)) if any(counts[split][i] == 0 for split in SPLITS)]
+    if empty:
+        table = '; '.join(f'{data.classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS)
+                          for i in empty[:3])
+        raise Problem(f'{len(empty)} of {len(data.classes)} classes in {folder} lack pictures ({table}); add some to them.')
 
 
 def hotdog():

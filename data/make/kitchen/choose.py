@@ -1,8 +1,11 @@
-"""Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --hard-share 0.25 --drop bad.txt
+"""Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --hard-share 0.25
+--drop bad.txt
 
-Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard. Copies pictures to
-OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes OUT/kitchen.csv.
+Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard. Copies
+pictures to OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes
+OUT/kitchen.csv.
 """
+
 import argparse
 import csv
 import json
@@ -50,9 +53,11 @@ def select(entries, hard_share, seed=0):
     """[(split, entry)] for all splits."""
     rng, total = np.random.default_rng(seed), sum(SPLITS.values()) // 2
     hard = round(total * hard_share)
-    groups = [[e for e in entries if e["class"] == "hotdog"],
-              [e for e in entries if e["class"] != "hotdog" and e["hard"]],
-              [e for e in entries if e["class"] != "hotdog" and not e["hard"]]]
+    groups = [
+        [e for e in entries if e["class"] == "hotdog"],
+        [e for e in entries if e["class"] != "hotdog" and e["hard"]],
+        [e for e in entries if e["class"] != "hotdog" and not e["hard"]],
+    ]
     out = []
     for group, count in zip(groups, (total, hard, total - hard)):
         chosen, edges = choose(group, count, rng), np.cumsum([0, *SPLITS.values()]) / sum(SPLITS.values())
@@ -71,7 +76,15 @@ def export(pool, out, chosen):
         path = Path(split, entry["class"], entry["sha256"][:12] + ".jpg")
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(pool / entry["file"], out / path)
-        rows.append({**entry, "file": path.as_posix(), "split": split, "seed": entry["number"], "hard": int(entry["hard"])})
+        rows.append(
+            {
+                **entry,
+                "file": path.as_posix(),
+                "split": split,
+                "seed": entry["number"],
+                "hard": int(entry["hard"]),
+            }
+        )
     with (out / "kitchen.csv").open("w", newline="") as f:
         writer = csv.DictWriter(f, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -79,7 +92,9 @@ def export(pool, out, chosen):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pool", type=Path, help="folder that run.py wrote")
     parser.add_argument("out", type=Path, help="data/kitchen")
     parser.add_argument("--hard-share", type=float, default=0.25, help="of the others; at most a third")

@@ -1,313 +1,24 @@
-"""The foods. To add one, write a function of about 20 lines that returns its parts, and put @kind above it.
+"""Foods that are no hot dogs. To add one, write a function of about 20 lines that returns its parts, and
+put @kind above it.
 
     @kind()                       # @kind(hard=True) if it is easily taken for a hot dog
     def orange(rng):
-        shape = m.displace(m.ball(8), 0)
-        return [Part(shape[0] * rng.uniform(3.2, 4.2), shape[1], mat.food(rng, "e07a10", grain=6.0))]
+        verts, faces = m.ball(8)
+        return [Part(verts * rng.uniform(3.2, 4.2), faces, mat.food(rng, "e07a10", grain=6.0))]
 
-A food may lie anywhere and at any height: `make` centres it and puts it on the table. Long foods lie along x.
-Parts with key=True are what the food is recognised by; the camera is placed so that they are seen.
+A food may lie anywhere and at any height: `make` centres it and puts it on the table. Long foods lie
+along x. Parts with key=True are what the food is recognised by; the camera is placed so that they are
+seen.
 """
-from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
 import materials as mat
 import meshes as m
 import parts as p
+from kinds import kind, lump, speckled
 from materials import pick, vary
 from meshes import Part, mix, noise, smoothstep
-
-
-@dataclass
-class Kind:
-    """A kind of food: make(rng) gives its parts."""
-    make: Callable
-    hotdog: bool
-    hard: bool
-
-
-KINDS = {}
-
-
-def kind(hotdog=False, hard=False):
-    """Enter a function in KINDS under its name."""
-    def enter(function):
-        KINDS[function.__name__] = Kind(function, hotdog, hard)
-        return function
-    return enter
-
-
-def make(name, rng):
-    """The parts of a food of that kind, centred, resting on z = 0. If no part is key, all are."""
-    food = m.rest(KINDS[name].make(rng))
-    lo, hi = m.bounds(food)
-    m.move(food, *-(lo + hi)[:2] / 2)
-    if not any(part.key for part in food):
-        for part in food:
-            part.key = True
-    return food
-
-
-def lean(rng, food, spread=0.28):
-    """Roll a long food a little about its length; returns it."""
-    return m.tilt(food, rng.normal(0, spread))
-
-
-def speckled(rng, verts, a, b, freq=1.5):
-    """Colours (n, 3) between a and b in soft patches."""
-    a, b = (vary(rng, c) for c in (a, b))
-    return mix(a, b, smoothstep(-0.8, 0.8, noise(rng, verts, freq)))
-
-
-def lump(rng, half, power=2.3, dents=0.1, freq=1.5, step=None):
-    """An uneven rounded lump of half sizes (3,)."""
-    verts, faces = m.rounded_box(half, power, step)
-    return m.displace((verts, faces), dents * noise(rng, verts, freq))
-
-
-# ---- hot dogs ----
-
-def hot_dog(rng, bun, gone=None, reach=(0.88, 1.2)):
-    """A sausage in a bun with sauces. gone(points) is the distance to what was bitten or cut away."""
-    length = bun.half[0]
-    radius = rng.uniform(1.0, 1.45)
-    z = bun.hinge + max(radius / np.sin(bun.opening) * rng.uniform(0.64, 0.82), radius * 1.08)
-    bite = gone and (lambda points: gone(points + [0, 0, z]))
-    sausage = p.sausage(rng, length * rng.uniform(*reach), radius, sag=rng.uniform(0, 0.5), bite=bite)
-    sausage.verts += [0, rng.uniform(-0.15, 0.15), z]
-    bread = p.dressed_bun(rng, bun, gone)
-    extra = p.toppings(rng, [bread[0], sausage], length * 0.92, radius)
-    if rng.random() < 0.22 and gone is None:
-        extra.append(p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.2), z - 0.2, 0.1, rng.uniform(0.5, 0.9)))
-    if rng.random() < 0.16 and gone is None:
-        extra.append(p.bun_sleeve(rng, bun))
-    food = bread + [sausage] + extra
-    if rng.random() < 0.5 and gone is None:
-        bow = rng.uniform(-0.9, 0.9)
-        for part in food:
-            part.verts[:, 1] += bow * (part.verts[:, 0] / length) ** 2
-    return lean(rng, food)
-
-
-@kind(hotdog=True)
-def hotdog_soft(rng):
-    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ["soft", "soft", "brioche"])))
-
-
-@kind(hotdog=True)
-def hotdog_topsplit(rng):
-    return hot_dog(rng, p.random_bun(rng, style="topsplit"))
-
-
-@kind(hotdog=True)
-def hotdog_crusty(rng):
-    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ["crusty", "pretzel"])))
-
-
-@kind(hotdog=True)
-def hotdog_long(rng):
-    """A sausage much longer than its bun."""
-    return hot_dog(rng, p.random_bun(rng), reach=(1.25, 1.5))
-
-
-@kind(hotdog=True)
-def hotdog_bitten(rng):
-    bun = p.random_bun(rng)
-    return m.move(hot_dog(rng, bun, p.bitten(rng, bun.half[0])), yaw=rng.choice([0, np.pi]))
-
-
-@kind(hotdog=True)
-def hotdog_halved(rng):
-    """Cut across; the two halves drawn apart and turned."""
-    x, gap = rng.uniform(-1.5, 1.5), rng.uniform(0.8, 2.2)
-    food = hot_dog(rng, p.random_bun(rng), lambda points: np.abs(points[:, 0] - x) - gap / 2)
-    turn, shift = rng.normal(0, 0.35), rng.uniform(0, 1.5)
-    for part in food:
-        right = part.verts[:, 0] > x
-        part.verts[right] = m.rotate(part.verts[right] - [x, 0, 0], 2, turn) + [x + shift + 2 * abs(turn), 0, 0]
-    return food
-
-
-@kind(hotdog=True)
-def hotdog_half(rng):
-    """One half of a cut one."""
-    return m.move(hot_dog(rng, p.random_bun(rng), p.skewed(rng)), yaw=rng.choice([0, np.pi]))
-
-
-# ---- long foods that are not hot dogs, the hard ones first ----
-
-def filling(rng, parts):
-    for part in parts:
-        part.key = True
-    return parts
-
-
-def roll_with(rng, fill, sauce=0.7):
-    """A hot-dog bun with another filling: fill(length, z) gives the parts; z is the height of the bun's inside."""
-    bun = p.random_bun(rng)
-    length = bun.half[0]
-    inside = filling(rng, fill(length, bun.hinge + 1.5))
-    food = p.dressed_bun(rng, bun) + inside
-    if rng.random() < 0.4:
-        food.append(p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.3), bun.hinge + 1.6, 0.1, rng.uniform(0.5, 0.9)))
-    if rng.random() < sauce:
-        food += p.toppings(rng, food, length * 0.88, 1.2)
-    if rng.random() < 0.16:
-        food.append(p.bun_sleeve(rng, bun))
-    return lean(rng, food)
-
-
-@kind(hard=True)
-def meatball_roll(rng):
-    def fill(length, z):
-        n, out = rng.integers(4, 6), []
-        look = mat.food(rng, vary(rng, "6a3218"), vary(rng, "3a180a"), 2.0, subsurface=0.15, bump=0.9, grain=2.5, coat=0.3)
-        for i in range(n):
-            r = rng.uniform(1.3, 1.65)
-            verts, faces = lump(rng, (r, r, r), 2.0, 0.08, 1.4, 0.25)
-            out.append(Part(verts + [(i - (n - 1) / 2) * 1.75 * length / n, rng.uniform(-0.2, 0.2), z + 1.2], faces, look))
-        return out
-    return roll_with(rng, fill)
-
-
-SALADS = [("f2e6b8", "e8c860"), ("e8c0a8", "d87858"), ("d8c4a8", "b89878"), ("e4ddc8", "b8c878")]
-
-
-@kind(hard=True)
-def salad_roll(rng):
-    """Egg, lobster, tuna or chicken salad in a bun."""
-    def fill(length, z):
-        light, dark = pick(rng, SALADS)
-        n = 110
-        x = rng.uniform(-0.9, 0.9, n)
-        place = np.stack([x * length, rng.normal(0, 0.6, n), z + rng.uniform(-0.2, 1.9, n) * (1 - 0.3 * x ** 2)], 1)
-        matrices = m.random_rotations(rng, n) * rng.uniform(0.35, 0.75, (n, 1, 3))
-        return [Part(*m.copies(m.ball(2), matrices, place), mat.food(rng, light, dark, 1.5, subsurface=0.4, bump=0.5))]
-    return roll_with(rng, fill, sauce=0.3)
-
-
-@kind(hard=True)
-def pulled_meat_roll(rng):
-    def fill(length, z):
-        verts, faces = lump(rng, (length * 0.86, 1.1, 1.0), 2.4, 0.15, 2.0, 0.3)
-        core = Part(verts + [0, 0, z + 0.4], faces, mat.food(rng, "7a3a1c", "4a200e", 2.0, bump=0.6))
-        look = mat.food(rng, vary(rng, "8a4a24"), vary(rng, "5a2812"), 1.0, roughness=0.35, coat=0.4)
-        return [core] + p.shreds(rng, m.surface([core]), 130, length * 0.8, 0.6, 0.16, 2.4, look)
-    return roll_with(rng, fill, sauce=0.3)
-
-
-STICKS = [("d96a1a", "b84e10"), ("a8c878", "5a8a2e"), ("e8d8b0", "d8c088"), ("c03020", "8c1c12")]
-
-
-@kind(hard=True)
-def vegetable_roll(rng):
-    """Carrots, cucumber, cheese or peppers in a bun."""
-    def fill(length, z):
-        out = []
-        for _ in range(rng.integers(6, 10)):
-            stick = m.rounded_box((length * rng.uniform(0.5, 0.9), 0.42, 0.42), 9, 0.25)
-            verts = m.rotate(stick[0], 0, rng.uniform(0, 3)) + [rng.uniform(-0.8, 0.8), rng.normal(0, 0.6), z + rng.uniform(0.3, 1.6)]
-            out.append(Part(verts, stick[1], mat.food(rng, *pick(rng, STICKS))))
-        return out
-    return roll_with(rng, fill)
-
-
-@kind(hard=True)
-def bun_beside_sausage(rng):
-    """A closed bun, and a sausage next to it."""
-    bread, sausage = empty_bun(rng), [p.sausage(rng, rng.uniform(5, 7.5), rng.uniform(1.0, 1.4), rng.uniform(-1, 1))]
-    m.rest(bread), m.rest(sausage)
-    if rng.random() < 0.5:
-        sausage += p.toppings(rng, sausage, 4.5, 1.2)
-    apart = rng.uniform(2.7, 3.5)
-    return (m.move(bread, 0, apart, 0, rng.uniform(-0.3, 0.3)) +
-            m.move(sausage, rng.uniform(-1, 1), -apart, 0, rng.uniform(-0.25, 0.25)))
-
-
-@kind(hard=True)
-def corn_dog(rng):
-    """A sausage baked into dough, on a stick; one or two."""
-    out = []
-    for i in range(rng.integers(1, 3)):
-        length, radius = rng.uniform(4.5, 5.5), rng.uniform(1.6, 1.9)
-        dough = p.sausage(rng, length, radius)
-        dough.values["paint"] = mix(speckled(rng, dough.verts, "c98a38", "94521a", 1.5), mat.rgb("5a2c0e"),
-                                    0.8 * smoothstep(0.4, 1.4, noise(rng, dough.verts, 1.2)))
-        dough.material = mat.painted(rng, 0.5, 3.0, 0.6)
-        stick = m.tube(np.linspace([length * 0.9, 0, 0], [length + 5, 0, 0], 8), 0.28, 8)
-        one = [dough, Part(*stick, mat.plain("d8b888", 0.7))]
-        if rng.random() < 0.4:
-            path = p.sauce_path(rng, length * 0.8, 0.7)
-            one += p.bead(rng, m.surface([dough]), path, 0.22, mat.sauce(rng, pick(rng, ["mustard", "ketchup"])))
-        out += m.move(one, rng.uniform(-0.5, 0.5), i * 4.0, 0, rng.uniform(-0.2, 0.2) + np.pi * rng.integers(2))
-    return out
-
-
-@kind(hard=True)
-def eclair(rng):
-    """A long bun of choux with icing, sometimes as yellow as mustard."""
-    half = rng.uniform([6, 2, 1.6], [7.5, 2.4, 2.0])
-    shape, smooth = p.bread_shape(rng, lambda q: m.superellipsoid(q, half, 2.6), half)
-    ridges = 0.05 * np.sin(smooth[:, 1] * 6 + noise(rng, smooth, 0.5))
-    verts, faces = m.displace(shape, ridges)
-    color, _ = p.crust_color(rng, verts, 0.5 + 0.4 * verts[:, 2] / half[2], "brioche")
-    bread = Part(verts, faces, p.crust_material(rng), {"paint": color, "crumb": np.zeros(len(verts))})
-    top, flavour = m.surface([bread]), pick(rng, ["chocolate", "chocolate", "pink", "sugar", "mustard"])
-    u, v = np.meshgrid(np.linspace(-1, 1, 70), np.linspace(-1, 1, 24), indexing="ij")
-    edge = np.sqrt(np.clip(1 - np.abs(u) ** 6, 0.02, 1)) * (1 + 0.1 * np.sin(u * 17))
-    xy = np.stack([u * half[0] * 0.9, v * half[1] * 0.72 * edge], -1)
-    icing = np.dstack([xy, m.drop(top, xy.reshape(-1, 2), 0.0).reshape(u.shape) + 0.1])
-    icing[[0, -1], :, 2] -= 0.25
-    icing[:, [0, -1], 2] -= 0.25
-    food = [bread, Part(*m.sheet(icing), mat.sauce(rng, flavour), thickness=0.1)]
-    if rng.random() < 0.5:
-        line = pick(rng, ["chocolate", "mustard", "ketchup"] if flavour == "sugar" else ["sugar", "mustard"])
-        food += p.bead(rng, m.surface(food), p.sauce_path(rng, half[0] * 0.8, half[1] * 0.5), 0.15, mat.sauce(rng, line))
-    return food
-
-
-@kind(hard=True)
-def empty_bun(rng):
-    bun = p.random_bun(rng, opening=np.radians(rng.uniform(4, 18)))
-    return m.rest(lean(rng, p.dressed_bun(rng, bun), 0.35))
-
-
-@kind(hard=True)
-def sausages(rng):
-    """One to four sausages without a bun, sometimes with sauce."""
-    n, radius, length, bow = rng.integers(1, 5), rng.uniform(1.0, 1.4), rng.uniform(5, 8), rng.uniform(0, 1.6)
-    out = []
-    for i in range(n):
-        one = p.sausage(rng, length * rng.uniform(0.9, 1.1), radius, bow)
-        out += m.move([one], rng.uniform(-0.8, 0.8), (i - (n - 1) / 2) * radius * 2.15, radius, rng.uniform(-0.12, 0.12))
-    return out + (p.toppings(rng, out, length * 0.8, radius) if rng.random() < 0.4 else [])
-
-
-@kind(hard=True)
-def submarine(rng):
-    """A long sandwich with slices of meat, cheese and tomato standing in it."""
-    bun = p.random_bun(rng, opening=np.radians(rng.uniform(14, 30)))
-    bun.half = tuple(rng.uniform([7, 2.7, 1.8], [9.0, 3.4, 2.2]))
-    length, z = bun.half[0], bun.hinge
-    leaves = [p.lettuce(rng, length * 0.95, rng.uniform(1.6, 2.6), z + rng.uniform(1.2, 1.8), rng.uniform(-0.8, 0.3),
-                        rng.uniform(0.5, 1.0)) for _ in range(rng.integers(2, 4))]
-    looks = [mat.food(rng, "b8281a", "94180e", roughness=0.2, coat=0.5),
-             mat.food(rng, vary(rng, "d68a80"), vary(rng, "b86058"), 1.5, roughness=0.3),
-             mat.food(rng, "e8c888", "e0b060", roughness=0.35)]
-    slices = []
-    for _ in range(rng.integers(8, 16)):
-        verts, faces = m.slice_(rng, rng.uniform(1.5, 2.1), rng.uniform(0.15, 0.4))
-        verts = m.rotate(m.rotate(verts, 0, np.radians(90 + rng.uniform(-25, 25))), 2, rng.uniform(-0.5, 0.5))
-        place = [rng.uniform(-0.85, 0.85) * length, rng.uniform(-0.4, 0.4), z + rng.uniform(2.0, 2.7)]
-        slices.append(Part(verts + place, faces, pick(rng, looks)))
-    food = p.dressed_bun(rng, bun) + filling(rng, slices + leaves)
-    if rng.random() < 0.4:
-        food += p.toppings(rng, food, length * 0.9, 1.2)
-    if rng.random() < 0.16:
-        food.append(p.bun_sleeve(rng, bun))
-    return m.tilt(food, rng.choice([-1, 1]) * rng.uniform(0.1, 0.8))
 
 
 @kind()
@@ -318,12 +29,17 @@ def corn(rng):
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     size = 2 * np.pi * radius / rows / 1.25
     shift = np.floor(angle * rows / (2 * np.pi)) % 2 * 0.5
-    bulge = (np.abs(np.sin(np.pi * (t[:, None] * length / size + shift + 0.15 * m.noise1(rng, t, 4.0)[:, None]))) ** 0.4
-             * np.abs(np.sin(angle * rows / 2)) ** 0.4)
+    bulge = (
+        np.abs(np.sin(np.pi * (t[:, None] * length / size + shift + 0.15 * m.noise1(rng, t, 4.0)[:, None])))
+        ** 0.4
+        * np.abs(np.sin(angle * rows / 2)) ** 0.4
+    )
     profile = np.sqrt(np.clip(1 - np.abs(t) ** 4, 0.02, 1)) * (1 - 0.18 * t)
-    verts, faces = m.tube(np.stack([t * length, 0.3 * t * t, 0 * t], 1), profile * radius, sides, section=0.8 + 0.2 * bulge)
+    verts, faces = m.tube(
+        np.stack([t * length, 0.3 * t * t, 0 * t], 1), profile * radius, sides, section=0.8 + 0.2 * bulge
+    )
     color = speckled(rng, verts, "eab524", "d09a1c", 2.0)
-    color[:-2] = mix(color[:-2], mat.rgb("b98a30"), 0.6 * (1 - bulge.ravel()))
+    color[:-2] = mix(color[:-2], mat.rgb("b98a30"), 0.4 * (1 - bulge.ravel()))
     food = [Part(verts, faces, mat.painted(rng, 0.25, 3.0, 0.1, coat=0.4, subsurface=0.4), {"paint": color})]
     for _ in range(3 * (rng.random() < 0.5)):
         w, way = np.linspace(0, 1, 30), rng.uniform(-0.9, 0.9)
@@ -343,7 +59,7 @@ def banana(rng):
         section = 1 + 0.05 * np.cos(5 * np.linspace(0, 2 * np.pi, 30, endpoint=False))
         verts, faces = m.tube(path, profile, 30, section=section)
         along = np.abs(np.append(np.repeat(t, 30), [1, 1]))
-        color = mix(vary(rng, "e3bd32"), mat.rgb("8d9a3a"), 0.6 * smoothstep(0.65, 0.98, along))
+        color = mix(vary(rng, "ecc62e", 0.05), mat.rgb("8d9a3a"), 0.6 * smoothstep(0.65, 0.98, along))
         ripe = smoothstep(0.9, 1.5, noise(rng, verts, 1.6)) * 0.8 * (rng.random() < 0.6)
         color = mix(color, mat.rgb("4a3010"), np.maximum(smoothstep(0.9, 0.99, along), ripe))
         part = Part(verts, faces, mat.painted(rng, 0.45, 2.0, 0.08), {"paint": color})
@@ -357,13 +73,26 @@ def carrot(rng):
     out = []
     for i in range(rng.integers(1, 4)):
         length, t = rng.uniform(6, 9), np.linspace(0, 1, 110)
-        radius = (1.28 * (1 - t) ** 0.6 + 0.2) * np.sqrt(np.clip(t * 14, 0.3, 1)) * (1 + 0.03 * m.noise1(rng, t, 60.0))
+        radius = (
+            (1.28 * (1 - t) ** 0.6 + 0.2)
+            * np.sqrt(np.clip(t * 14, 0.3, 1))
+            * (1 + 0.03 * m.noise1(rng, t, 60.0))
+        )
         path = np.stack([(t - 0.45) * 1.6 * length, rng.uniform(-0.6, 0.6) * t * t, 0 * t], 1)
-        look = mat.food(rng, vary(rng, "d96a1a"), vary(rng, "b84e10"), 1.0, roughness=0.45, stretch=(3, 0.6, 0.6))
+        look = mat.food(
+            rng, vary(rng, "d96a1a"), vary(rng, "b84e10"), 1.0, roughness=0.45, stretch=(3, 0.6, 0.6)
+        )
         one = [Part(*m.tube(path, radius, 24), look)]
         for _ in range(7 * (rng.random() < 0.7)):
             w = np.linspace(0, 1, 20)
-            stem = np.stack([-0.72 * length - w * rng.uniform(2, 6), rng.uniform(-2.5, 2.5) * w, rng.uniform(-0.3, 1.5) * w], 1)
+            stem = np.stack(
+                [
+                    -0.72 * length - w * rng.uniform(2, 6),
+                    rng.uniform(-2.5, 2.5) * w,
+                    rng.uniform(-0.3, 1.5) * w,
+                ],
+                1,
+            )
             one.append(Part(*m.tube(stem, 0.18 * (1.1 - w), 6), mat.leaf(rng, dark=True)))
         out += m.move(one, 0, i * 3.0, 0, rng.uniform(-0.3, 0.3))
     return out
@@ -395,13 +124,22 @@ def wrap(rng):
         r = radius * (1 + 0.007 * w) * (1 - 0.6 * smoothstep(0.8, 1.15, -v))
         verts, faces = m.sheet(np.stack([v * length, r * np.cos(w), 0.85 * r * np.sin(w)], -1))
         verts = verts + 0.1 * noise(rng, verts, 0.5)[:, None]
-        color = mix(speckled(rng, verts, "ead7ae", "d9bd86"), mat.rgb("8d5a24"), 0.75 * smoothstep(0.6, 1.3, noise(rng, verts, 1.5)))
+        color = mix(
+            speckled(rng, verts, "ead7ae", "d9bd86"),
+            mat.rgb("8d5a24"),
+            0.75 * smoothstep(0.6, 1.3, noise(rng, verts, 1.5)),
+        )
         one = [Part(verts, faces, mat.painted(rng, 0.6), {"paint": color}, thickness=0.12)]
+        core = lump(rng, (length * 0.95, radius * 0.88, radius * 0.74), 6, 0.15, 2.0, 0.3)
+        one.append(Part(*core, mat.food(rng, vary(rng, "8a5a30"), vary(rng, "c8a878"), 2.0, bump=0.8)))
         for fill in ["7a3a1c", "78a236", "b8281a", "e8c888", "f0e8d0"]:
-            n = 5
-            place = np.column_stack([length * rng.uniform(0.84, 1.0, n), rng.normal(0, radius * 0.38, (n, 2)) * [1, 0.8]])
+            n = 9
+            ends = rng.choice([-1, 1], n) * length * rng.uniform(0.9, 1.0, n)
+            place = np.column_stack([ends, rng.normal(0, radius * 0.38, (n, 2)) * [1, 0.8]])
             matrices = m.random_rotations(rng, n) * rng.uniform(0.35, 0.75, (n, 1, 3))
-            one.append(Part(*m.copies(m.rounded_box((1, 1, 1), 3, 0.4), matrices, place), mat.food(rng, fill)))
+            one.append(
+                Part(*m.copies(m.rounded_box((1, 1, 1), 3, 0.4), matrices, place), mat.food(rng, fill))
+            )
         out += m.move(m.rest(one), i * 1.5, i * 5.3, 0, rng.uniform(-0.3, 0.3))
     return out
 
@@ -415,12 +153,13 @@ def croissant(rng):
     shape = m.tube(path, (0.35 + 2.5 * np.cos(t * 1.5) ** 1.1) * (1 - 0.16 * fold), 36, flat=0.85)
     verts, faces = m.displace(shape, 0.07 * noise(rng, shape[0], 0.8) + 0.02 * noise(rng, shape[0], 5.0))
     fold = np.append(np.repeat(fold, 36), [0, 0])
-    color, _ = p.crust_color(rng, verts, np.clip(0.67 + 0.17 * verts[:, 2] - 0.32 * fold, 0, 1.2), "brioche")
+    color = p.crust_color(rng, verts, np.clip(0.67 + 0.17 * verts[:, 2] - 0.32 * fold, 0, 1.2), "brioche")
     look = mat.bread(rng, 0.4, 0.2)
     return [Part(verts, faces, look, {"paint": color, "crumb": np.zeros(len(verts))})]
 
 
 # ---- round and flat foods ----
+
 
 def bun_half(rng, radius, height, style, top):
     """The top or the bottom of a round bun, cut side at z = 0."""
@@ -428,19 +167,24 @@ def bun_half(rng, radius, height, style, top):
 
     def distance(q):
         return m.smooth_max(m.superellipsoid(q, half, 2.2), -q[:, 2] if top else q[:, 2] - 0.2, 0.25)
+
     (verts, faces), smooth = p.bread_shape(rng, distance, half, step=0.22)
     crumb = smoothstep(0.15, 0.4, -m.superellipsoid(smooth, half, 2.2) + 0.06 * noise(rng, smooth, 2.0))
-    color, _ = p.crust_color(rng, verts, 0.3 + 0.75 * verts[:, 2] / height if top else np.full(len(verts), 0.45), style)
+    color = p.crust_color(
+        rng, verts, 0.3 + 0.75 * verts[:, 2] / height if top else np.full(len(verts), 0.45), style
+    )
     color = mix(color, p.crumb_color(rng, verts), crumb)
     return Part(verts, faces, p.crust_material(rng, style), {"paint": color, "crumb": crumb})
 
 
 def leaf_ring(rng, radius, z):
     """A leaf of lettuce lying at height z, ruffled at the rim."""
-    verts, faces = m.revolve([(0.01, 0), (radius * 0.6, 0), (radius * 0.9, 0), (radius * 1.12, 0.05)][::-1], 90)
+    verts, faces = m.revolve(
+        [(0.01, 0), (radius * 0.6, 0), (radius * 0.9, 0), (radius * 1.12, 0.05)][::-1], 90
+    )
     angle, far = np.arctan2(verts[:, 1], verts[:, 0]), np.hypot(verts[:, 0], verts[:, 1]) / radius
     wave = 0.25 * np.sin(9 * angle + rng.uniform(0, 6)) + 0.15 * np.sin(17 * angle + rng.uniform(0, 6))
-    verts[:, 2] += z + far ** 3 * wave
+    verts[:, 2] += z + far**3 * wave
     return Part(verts, faces, mat.leaf(rng), thickness=0.05)
 
 
@@ -456,7 +200,17 @@ def cheese_slice(rng, radius, z):
 def patty(rng, radius, height, z):
     verts, faces = m.slice_(rng, radius, height, sides=60)
     verts = verts + [0, 0, z] + noise(rng, verts, 1.0)[:, None] * 0.08
-    look = mat.food(rng, vary(rng, "5a2e18"), vary(rng, "2e140a"), 1.6, roughness=0.5, subsurface=0.1, bump=0.9, grain=2.4, coat=0.2)
+    look = mat.food(
+        rng,
+        vary(rng, "5a2e18"),
+        vary(rng, "2e140a"),
+        1.6,
+        roughness=0.5,
+        subsurface=0.1,
+        bump=0.9,
+        grain=2.4,
+        coat=0.2,
+    )
     return Part(verts, faces, look)
 
 
@@ -484,7 +238,9 @@ def burger(rng):
     if rng.random() < 0.4:
         angle = np.linspace(0, 6.2, 90)
         ring = radius * 0.9 * np.stack([np.cos(angle), np.sin(angle)], 1)
-        food += p.bead(rng, m.surface(food), ring, 0.3, mat.sauce(rng, pick(rng, ["ketchup", "mustard", "mayonnaise"])))
+        food += p.bead(
+            rng, m.surface(food), ring, 0.3, mat.sauce(rng, pick(rng, ["ketchup", "mustard", "mayonnaise"]))
+        )
     lid = bun_half(rng, radius, rng.uniform(2.4, 3.2), style, top=True)
     lid = [lid] + (p.seeds(rng, lid, 110, 0.13, mat.plain("ecd9ac", 0.5)) if rng.random() < 0.65 else [])
     return food + m.move(m.tilt(lid, rng.uniform(-0.1, 0.1)), z=z + 0.15)
@@ -501,15 +257,28 @@ def taco(rng):
         y = 0.96 * np.sqrt(q + 0.001) + 0.32 * z * np.sin(opening)
         verts, faces = m.sheet(np.concatenate([np.stack([x, -y, z], -1)[::-1], np.stack([x, y, z], -1)[1:]]))
         verts = verts + 0.12 * noise(rng, verts, 0.7)[:, None]
-        color = mix(speckled(rng, verts, "dca850", "b87a2c"), mat.rgb("7a4414"), 0.5 * smoothstep(0.7, 1.4, noise(rng, verts, 3.0)))
+        color = mix(
+            speckled(rng, verts, "dca850", "b87a2c"),
+            mat.rgb("7a4414"),
+            0.5 * smoothstep(0.7, 1.4, noise(rng, verts, 3.0)),
+        )
         shell = Part(verts, faces, mat.painted(rng, 0.6, 3.0, 0.5), {"paint": color}, thickness=0.2)
         verts, faces = lump(rng, (radius * 0.82, 0.9, radius * 0.3), 2.3, 0.1, 2.0, 0.4)
-        meat = Part(verts + [0, 0, radius * 0.5], faces, mat.food(rng, "6a3218", "3a180a", 2.0, bump=1.0, grain=3.0))
+        meat = Part(
+            verts + [0, 0, radius * 0.5], faces, mat.food(rng, "6a3218", "3a180a", 2.0, bump=1.0, grain=3.0)
+        )
         top = m.surface([meat])
-        one = [shell, meat, *p.bits(rng, top, 60, radius * 0.75, 0.5, 0.3, mat.food(rng, "b8281a", "94180e", 2.0)),
-               *p.shreds(rng, top, 60, radius * 0.75, 0.6, 0.1, 1.8, mat.leaf(rng)),
-               *p.shreds(rng, top, 40, radius * 0.7, 0.5, 0.09, 1.5, mat.sauce(rng, "cheese"))]
-        m.tilt(one, rng.uniform(-0.2, 0.2) if rng.random() < 0.35 else rng.choice([-1, 1]) * rng.uniform(1.15, 1.35))
+        one = [
+            shell,
+            meat,
+            *p.bits(rng, top, 60, radius * 0.75, 0.5, 0.3, mat.food(rng, "b8281a", "94180e", 2.0)),
+            *p.shreds(rng, top, 60, radius * 0.75, 0.6, 0.1, 1.8, mat.leaf(rng)),
+            *p.shreds(rng, top, 40, radius * 0.7, 0.5, 0.09, 1.5, mat.sauce(rng, "cheese")),
+        ]
+        m.tilt(
+            one,
+            rng.uniform(-0.2, 0.2) if rng.random() < 0.35 else rng.choice([-1, 1]) * rng.uniform(1.15, 1.35),
+        )
         out += m.move(m.rest(one), rng.uniform(-1, 1), i * 5.0, 0, rng.uniform(-0.2, 0.2))
     return out
 
@@ -519,21 +288,35 @@ def pizza(rng):
     """A slice, or a small whole pizza."""
     whole = rng.random() < 0.35
     length, half = (10, np.pi * 0.999) if whole else (rng.uniform(11, 14), rng.uniform(0.3, 0.42))
-    angle, q = np.meshgrid(np.linspace(-half, half, 150 if whole else 50), np.linspace(0.02, 1, 60), indexing="ij")
+    angle, q = np.meshgrid(
+        np.linspace(-half, half, 150 if whole else 50), np.linspace(0.02, 1, 60), indexing="ij"
+    )
     rim = smoothstep(0.86, 0.93, q) * smoothstep(1.02, 0.97, q)
     flat = np.stack([q * length * np.cos(angle), q * length * np.sin(angle), 0 * q], -1)
     flat[..., 2] = 0.45 + rim * rng.uniform(0.9, 1.4) + 0.09 * noise(rng, flat, 0.9)
     verts, faces = m.sheet(flat)
     crust = smoothstep(0.84, 0.9, q).ravel()
-    red = (1 - crust) * np.maximum(smoothstep(0.5, 1.0, noise(rng, verts, 0.9)), smoothstep(0.8, 0.84, q).ravel()) * 0.85
+    red = (
+        (1 - crust)
+        * np.maximum(smoothstep(0.5, 1.0, noise(rng, verts, 0.9)), smoothstep(0.8, 0.84, q).ravel())
+        * 0.85
+    )
     color = mix(speckled(rng, verts, "f0cd7e", "d99a3c"), mat.rgb("a02a12"), red)
     color = mix(color, speckled(rng, verts, "c98c44", "8a4e1c"), crust)
     food = [Part(verts, faces, mat.painted(rng, 0.35, 2.0, 0.4, coat=0.3), {"paint": color}, thickness=0.5)]
-    top, salami = m.surface(food), mat.food(rng, vary(rng, "a8301c"), vary(rng, "7e1c10"), 3.0, roughness=0.3, coat=0.4)
+    top, salami = (
+        m.surface(food),
+        mat.food(rng, vary(rng, "a8301c"), vary(rng, "7e1c10"), 3.0, roughness=0.3, coat=0.4),
+    )
     for _ in range(20 if whole else rng.integers(4, 9)):
         turn, far = rng.uniform(-0.75, 0.75) * half, length * np.sqrt(rng.uniform(0.08, 0.65))
         x, y = far * np.cos(turn), far * np.sin(turn)
-        food += m.move([Part(*m.slice_(rng, rng.uniform(1.0, 1.3), 0.2), salami)], x, y, m.drop(top, [[x, y]], 0.5)[0] + 0.06)
+        food += m.move(
+            [Part(*m.slice_(rng, rng.uniform(1.0, 1.3), 0.2), salami)],
+            x,
+            y,
+            m.drop(top, [[x, y]], 0.5)[0] + 0.06,
+        )
     if rng.random() < 0.5:
         herbs = p.bits(rng, top, 60, length * 0.8, length * 0.15, 0.25, mat.leaf(rng, dark=True))
         food += herbs
@@ -543,7 +326,9 @@ def pizza(rng):
 def ring(rng, turn_radius, radius, lo, hi, wobble=0.0, sides=34):
     """Grid (90, sides, 3) of a ring (donut) between the angles lo and hi of its section."""
     u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 90), np.linspace(lo, hi, sides), indexing="ij")
-    v = np.pi / 2 + (v - np.pi / 2) * (1 + wobble * np.sin(u * 6 + rng.uniform(0, 6)) + 0.6 * wobble * np.sin(u * 11))
+    v = np.pi / 2 + (v - np.pi / 2) * (
+        1 + wobble * np.sin(u * 6 + rng.uniform(0, 6)) + 0.6 * wobble * np.sin(u * 11)
+    )
     far = turn_radius + radius * np.cos(v)
     return np.stack([far * np.cos(u), far * np.sin(u), 0.83 * radius * np.sin(v)], -1)
 
@@ -553,13 +338,25 @@ def donut(rng):
     """One to three, mostly iced, sometimes with sprinkles."""
     out = []
     for i in range(pick(rng, [1, 1, 2, 3])):
-        big, radius, icing = rng.uniform(3.0, 3.5), rng.uniform(1.6, 2.0), pick(rng, ["chocolate", "pink", "sugar", "chocolate", None])
+        big, radius, icing = (
+            rng.uniform(3.0, 3.5),
+            rng.uniform(1.6, 2.0),
+            pick(rng, ["chocolate", "pink", "sugar", "chocolate", None]),
+        )
         verts, faces = m.sheet(ring(rng, big, radius, 0, 2 * np.pi))
         verts = verts + 0.05 * noise(rng, verts, 0.7)[:, None]
-        color, _ = p.crust_color(rng, verts, np.clip(0.95 - 1.1 * np.exp(-(verts[:, 2] / 0.35) ** 2), 0, 1), "brioche")
+        color = p.crust_color(
+            rng, verts, np.clip(0.8 - 1.1 * np.exp(-((verts[:, 2] / 0.4) ** 2)), 0, 1), "soft"
+        )
         one = [Part(verts, faces, mat.bread(rng, 0.5), {"paint": color, "crumb": np.zeros(len(verts))})]
         if icing:
-            one.append(Part(*m.sheet(ring(rng, big, radius + 0.1, -0.1, np.pi + 0.1, 0.1)), mat.sauce(rng, icing), thickness=0.08))
+            one.append(
+                Part(
+                    *m.sheet(ring(rng, big, radius + 0.1, -0.1, np.pi + 0.1, 0.1)),
+                    mat.sauce(rng, icing),
+                    thickness=0.08,
+                )
+            )
             if rng.random() < 0.6:
                 one += sprinkles(rng, one, big, radius)
         out += m.move(m.rest(one), [0, 7, -4][i], [0, 5.5, 8][i])
@@ -573,8 +370,15 @@ def sprinkles(rng, cake, far, width, per_color=16):
     for color in ["d02030", "20a050", "f0d020", "2060d0", "f4f4f4"]:
         angle, r = rng.uniform(0, 6.28, per_color), far + width * rng.uniform(-0.7, 0.7, per_color)
         xy = np.stack([r * np.cos(angle), r * np.sin(angle)], 1)
-        matrices = np.stack([m.rotate(np.eye(3), 2, a).T * [0.35, 0.18, 0.18] for a in rng.uniform(0, 6.28, per_color)])
-        out.append(Part(*m.copies(form, matrices, np.column_stack([xy, m.drop(top, xy, 0.0) + 0.08])), mat.plain(color, 0.3)))
+        matrices = np.stack(
+            [m.rotate(np.eye(3), 2, a).T * [0.35, 0.18, 0.18] for a in rng.uniform(0, 6.28, per_color)]
+        )
+        out.append(
+            Part(
+                *m.copies(form, matrices, np.column_stack([xy, m.drop(top, xy, 0.0) + 0.08])),
+                mat.plain(color, 0.3),
+            )
+        )
     return out
 
 
@@ -590,7 +394,13 @@ def fries(rng):
         matrices.append(turned * [rng.uniform(2.2, 4.5), *[rng.uniform(0.38, 0.5)] * 2])
     verts, faces = m.copies(m.rounded_box((1, 1, 1), 9, 0.3), matrices, np.column_stack([place, height]))
     color = vary(rng, "e3b050")
-    food = [Part(verts, faces, mat.food(rng, color, color * 0.75, 0.8, roughness=0.45, bump=0.3, grain=4.0, coat=0.15))]
+    food = [
+        Part(
+            verts,
+            faces,
+            mat.food(rng, color, color * 0.75, 0.8, roughness=0.45, bump=0.3, grain=4.0, coat=0.15),
+        )
+    ]
     return food + (p.toppings(rng, food, 3.5, 1.6) if rng.random() < 0.45 else [])
 
 
@@ -601,15 +411,19 @@ def apple(rng):
     for i in range(rng.integers(1, 4)):
         a = np.linspace(-np.pi / 2, np.pi / 2, 40)
         r = 3.6 * np.cos(a) ** 0.75 * (1 + 0.12 * np.sin(a))
-        z = 3.3 * np.sin(a) - 0.95 * np.exp(-(r / 1.1) ** 2) * np.sign(np.sin(a))
+        z = 3.3 * np.sin(a) - 0.95 * np.exp(-((r / 1.1) ** 2)) * np.sign(np.sin(a))
         verts, faces = m.revolve(np.stack([r + 0.005, z], 1), 60, lambda t: 1 + 0.02 * np.sin(5 * t))
         verts = verts + 0.08 * noise(rng, verts, 0.5)[:, None]
         color = speckled(rng, verts * [1, 1, 0.4], *colors, 2.5)
         color = mix(color, mat.rgb("c9b050"), 0.6 * smoothstep(2.2, 0.2, np.hypot(verts[:, 0], verts[:, 1])))
         w = np.linspace(0, 1, 12)
-        stem = Part(*m.tube(np.stack([w * w * 0.5, 0 * w, 2.1 + 1.9 * w], 1), 0.16, 8), mat.plain("3a2412", 0.7))
+        stem = Part(
+            *m.tube(np.stack([w * w * 0.5, 0 * w, 2.1 + 1.9 * w], 1), 0.16, 8), mat.plain("3a2412", 0.7)
+        )
         one = [Part(verts, faces, mat.painted(rng, 0.25, 4.0, 0.04, coat=0.4), {"paint": color}), stem]
-        out += m.move(m.rest(m.tilt(one, rng.uniform(-0.5, 0.5))), [0, 6.2, -2][i], [0, 2, 6.6][i], 0, rng.uniform(0, 6))
+        out += m.move(
+            m.rest(m.tilt(one, rng.uniform(-0.5, 0.5))), [0, 6.2, -2][i], [0, 2, 6.6][i], 0, rng.uniform(0, 6)
+        )
     return out
 
 
@@ -620,16 +434,32 @@ def fried_egg(rng):
     for i in range(rng.integers(1, 3)):
         radius, a = rng.uniform(4.2, 5.2), rng.uniform(0, 6, 3)
         profile = [(1, 0.02), (0.97, 0.2), (0.85, 0.3), (0.6, 0.38), (0.4, 0.7 / 1), (0.002, 0.75)]
-        verts, faces = m.revolve(np.array(profile) * [radius, 1], 90, lambda t: 1 + 0.1 * np.sin(2 * t + a[0])
-                                 + 0.07 * np.sin(3 * t + a[1]) + 0.04 * np.sin(7 * t + a[2]))
+        verts, faces = m.revolve(
+            np.array(profile) * [radius, 1],
+            90,
+            lambda t: (
+                1 + 0.1 * np.sin(2 * t + a[0]) + 0.07 * np.sin(3 * t + a[1]) + 0.04 * np.sin(7 * t + a[2])
+            ),
+        )
         verts[:, 2] += 0.05 * noise(rng, verts, 0.9)
         edge = np.hypot(verts[:, 0], verts[:, 1]) / radius + 0.06 * noise(rng, verts, 1.2)
-        color = mix(mat.rgb("f2efe6"), mat.rgb("b5762c"), smoothstep(0.88, 1.06, edge) * rng.uniform(0.1, 0.9))
-        white = Part(verts, faces, mat.painted(rng, 0.25, 2.0, 0.2, 0.04, 0.4, 0.5, (1, 0.9, 0.8)), {"paint": color})
+        color = mix(
+            mat.rgb("f2efe6"), mat.rgb("b5762c"), smoothstep(0.88, 1.06, edge) * rng.uniform(0.1, 0.9)
+        )
+        white = Part(
+            verts, faces, mat.painted(rng, 0.25, 2.0, 0.2, 0.04, 0.4, 0.5, (1, 0.9, 0.8)), {"paint": color}
+        )
         big, t = rng.uniform(1.6, 1.9), np.linspace(0, np.pi / 2, 14)
         yolk = m.revolve(np.stack([big * np.cos(t) + 0.004, 0.6 + 0.55 * big * np.sin(t)], 1), 40)
         yellow = vary(rng, "e8981a")
-        one = [white, Part(yolk[0] + [rng.uniform(-0.5, 0.5), 0, 0], yolk[1], mat.food(rng, yellow, yellow * 0.9, roughness=0.2, coat=0.6, bump=0.05))]
+        one = [
+            white,
+            Part(
+                yolk[0] + [rng.uniform(-0.5, 0.5), 0, 0],
+                yolk[1],
+                mat.food(rng, yellow, yellow * 0.9, roughness=0.2, coat=0.6, bump=0.05),
+            ),
+        ]
         out += m.move(one, i * 7.5, i * 3, 0, rng.uniform(0, 6))
     return out
 
@@ -641,9 +471,13 @@ def eggs(rng):
     look = mat.food(rng, color, color * 0.93, roughness=0.5, bump=0.06, grain=9.0, spots=0.05)
     for i in range(rng.integers(1, 5)):
         a = np.linspace(-np.pi / 2, np.pi / 2, 30)
-        shape = m.revolve(np.stack([2.1 * np.cos(a) * (1 - 0.12 * np.sin(a)) + 0.003, 2.8 * np.sin(a)], 1), 40)
+        shape = m.revolve(
+            np.stack([2.1 * np.cos(a) * (1 - 0.12 * np.sin(a)) + 0.003, 2.8 * np.sin(a)], 1), 40
+        )
         one = m.rest(m.tilt([Part(*shape, look)], rng.uniform(1.2, 1.6)))
-        out += m.move(one, *(rng.uniform(-0.5, 0.5, 2) + [[0, 0], [5, 1], [1, 5.4], [5.7, 6]][i]), 0, rng.uniform(0, 6))
+        out += m.move(
+            one, *(rng.uniform(-0.5, 0.5, 2) + [[0, 0], [5, 1], [1, 5.4], [5.7, 6]][i]), 0, rng.uniform(0, 6)
+        )
     return out
 
 
@@ -657,18 +491,28 @@ def toast_sandwich(rng):
             legs = m.smooth_max(-q[:, 0] - side * 0.33, -q[:, 1] - side * 0.33, 0.5)
             legs = m.smooth_max(legs, (q[:, 0] + q[:, 1] - side * 0.33) / 1.414, 0.2)
             return m.smooth_max(legs, np.abs(q[:, 2]) - height, 0.2)
-        verts, faces = m.from_sdf(distance, (-side * 0.5, -side * 0.5, -height - 0.3), (side, side, height + 0.3), 0.2)
+
+        verts, faces = m.from_sdf(
+            distance, (-side * 0.5, -side * 0.5, -height - 0.3), (side, side, height + 0.3), 0.2
+        )
         return m.displace((verts, faces), 0.05 * noise(rng, verts, 0.8) + 0.02 * noise(rng, verts, 4.0))
+
     for layer in ["bread", "leaf", "ham", "cheese", "bread"]:
         height = {"bread": 0.75, "leaf": 0.12, "ham": 0.2, "cheese": 0.15}[layer]
         verts, faces = triangle(height)
         if layer == "bread":
             inside = smoothstep(0.1, 0.35, np.minimum(verts[:, 0], verts[:, 1]) + side * 0.33)
-            color, _ = p.crust_color(rng, verts, np.full(len(verts), 0.8))
+            color = p.crust_color(rng, verts, np.full(len(verts), 0.8))
             values = {"paint": mix(color, p.crumb_color(rng, verts), inside), "crumb": inside}
             food.append(Part(verts + [0, 0, z + height], faces, mat.bread(rng), values))
         else:
-            look = mat.leaf(rng) if layer == "leaf" else mat.sauce(rng, "cheese") if layer == "cheese" else mat.food(rng, "d68a80", "b86058")
+            look = (
+                mat.leaf(rng)
+                if layer == "leaf"
+                else mat.sauce(rng, "cheese")
+                if layer == "cheese"
+                else mat.food(rng, "d68a80", "b86058")
+            )
             verts = verts * [*rng.uniform(0.98, 1.08, 2), 1]
             food.append(Part(verts + [0, 0, z + height], faces, look))
         z += height * 1.9
@@ -681,12 +525,22 @@ def cookies(rng):
     out = []
     for i in range(rng.integers(1, 6)):
         radius = rng.uniform(3.0, 3.8)
-        verts, faces = m.displace(m.slice_(rng, radius, 0.9, sides=50), 0)
         grid = lump(rng, (radius, radius, 0.7), 2.6, 0.1, 2.0, 0.2)
-        color = mix(speckled(rng, grid[0], "d3a060", "b0763a", 1.5), mat.rgb("7a4818"), smoothstep(0.85, 1.05, np.hypot(*grid[0].T[:2]) / radius) * 0.6)
+        color = mix(
+            speckled(rng, grid[0], "d3a060", "b0763a", 1.5),
+            mat.rgb("7a4818"),
+            smoothstep(0.85, 1.05, np.hypot(*grid[0].T[:2]) / radius) * 0.6,
+        )
         cookie = Part(*grid, mat.painted(rng, 0.8, 3.0, 0.8), {"paint": color})
-        chips = p.bits(rng, m.surface([cookie]), 22, radius * 0.75, radius * 0.4, 0.38, mat.sauce(rng, "chocolate"))
-        out += m.move(m.rest([cookie] + chips), *([[0, 0], [6.5, 1], [2, 6.2], [1.5, 1.5], [5, 4]][i]), 1.5 * (i > 2), rng.uniform(0, 6))
+        chips = p.bits(
+            rng, m.surface([cookie]), 22, radius * 0.75, radius * 0.4, 0.38, mat.sauce(rng, "chocolate")
+        )
+        out += m.move(
+            m.rest([cookie] + chips),
+            *([[0, 0], [6.5, 1], [2, 6.2], [1.5, 1.5], [5, 4]][i]),
+            1.5 * (i > 2),
+            rng.uniform(0, 6),
+        )
     return out
 
 
@@ -695,44 +549,91 @@ def pancakes(rng):
     """A stack with syrup and butter."""
     food, z, radius = [], 0.0, rng.uniform(4.5, 5.8)
     for _ in range(rng.integers(2, 6)):
-        verts, faces = lump(rng, (radius * rng.uniform(0.95, 1.05), radius, 0.55), 3.0, 0.06, 0.8, 0.22)
-        rim = smoothstep(0.1, 0.5, np.abs(verts[:, 2]))
+        verts, faces = lump(rng, (radius * rng.uniform(0.95, 1.05), radius, 0.75), 2.2, 0.06, 0.8, 0.22)
+        rim = smoothstep(0.15, 0.5, np.abs(verts[:, 2]))
         color = mix(mat.rgb("eccf94"), speckled(rng, verts, "c4833a", "9a5a20", 1.2), rim)
-        food.append(Part(verts + [*rng.normal(0, 0.25, 2), z + 0.5], faces, mat.painted(rng, 0.6, 5.0, 0.3), {"paint": color}))
+        food.append(
+            Part(
+                verts + [*rng.normal(0, 0.25, 2), z + 0.5],
+                faces,
+                mat.painted(rng, 0.6, 5.0, 0.3),
+                {"paint": color},
+            )
+        )
         z += 0.95
     verts, faces = lump(rng, (radius * 0.62, radius * 0.55, 0.16), 2.2, 0.12, 0.7, 0.1)
     food.append(Part(verts + [0, 0, z + 0.05], faces, mat.plain(vary(rng, "7a3a0c"), 0.08, coat=0.6)))
     butter = m.rounded_box((0.9, 0.9, 0.4), 6, 0.2)
-    return food + [Part(m.rotate(butter[0], 2, rng.uniform(0, 3)) + [*rng.normal(0, 0.5, 2), z + 0.5], butter[1], mat.food(rng, "f2dc8a", "ead070", roughness=0.3))]
+    return food + [
+        Part(
+            m.rotate(butter[0], 2, rng.uniform(0, 3)) + [*rng.normal(0, 0.5, 2), z + 0.5],
+            butter[1],
+            mat.food(rng, "f2dc8a", "ead070", roughness=0.3),
+        )
+    ]
 
 
 @kind()
 def cake(rng):
     """A slice of layer cake with icing."""
     length, half, height = rng.uniform(9, 11), rng.uniform(0.26, 0.36), rng.uniform(4.5, 6)
-    dough, cream = pick(rng, [("6a3a1c", "chocolate"), ("e8c98a", "sugar"), ("e8c98a", "pink"), ("5a2c14", "sugar"), ("a8341e", "sugar")])
+    dough, cream = pick(
+        rng,
+        [
+            ("6a3a1c", "chocolate"),
+            ("e8c98a", "sugar"),
+            ("e8c98a", "pink"),
+            ("5a2c14", "sugar"),
+            ("a8341e", "sugar"),
+        ],
+    )
 
     def wedge(lo, hi, grow):
         def distance(q):
-            sides = m.smooth_max(np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half), np.hypot(q[:, 0], q[:, 1]) - length, 0.2)
+            sides = m.smooth_max(
+                np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half),
+                np.hypot(q[:, 0], q[:, 1]) - length,
+                0.2,
+            )
             return m.smooth_max(sides - grow, np.abs(q[:, 2] - (lo + hi) / 2) - (hi - lo) / 2, 0.15)
-        return m.from_sdf(distance, (-0.5, -length * 0.4, lo - 0.4), (length + 0.5, length * 0.4, hi + 0.4), 0.2)
-    look, icing, food, n = mat.food(rng, vary(rng, dough), None, roughness=0.8, bump=0.9, grain=4.0), mat.sauce(rng, cream), [], rng.integers(2, 4)
+
+        return m.from_sdf(
+            distance, (-0.5, -length * 0.4, lo - 0.4), (length + 0.5, length * 0.4, hi + 0.4), 0.2
+        )
+
+    look, icing, food, n = (
+        mat.food(rng, vary(rng, dough), None, roughness=0.8, bump=0.9, grain=4.0),
+        mat.sauce(rng, cream),
+        [],
+        rng.integers(2, 4),
+    )
     for i in range(n):
         food.append(Part(*wedge(i * height / n, (i + 0.8) * height / n, 0), look))
         food.append(Part(*wedge((i + 0.8) * height / n, (i + 1) * height / n, 0.06), icing))
     red = mat.food(rng, vary(rng, "b01820"), roughness=0.2, coat=0.5)
     berry = m.ball(5)
-    return food + [Part(berry[0] * 1.1 + [length * 0.75, 0, height + 0.8], berry[1], red)] * (rng.random() < 0.6)
+    return food + [Part(berry[0] * 1.1 + [length * 0.75, 0, height + 0.8], berry[1], red)] * (
+        rng.random() < 0.6
+    )
 
 
 @kind()
 def cupcake(rng):
     radius, icing = rng.uniform(2.8, 3.4), pick(rng, ["chocolate", "pink", "sugar", "cheese"])
-    pleats = lambda t: 1 + 0.03 * np.sin(24 * t)
-    cup = m.revolve(np.array([(0.01, 0), (0.75, 0), (1, 1.3), (0.01, 1.35)]) * radius, 96, pleats)
+    cup = m.revolve(
+        np.array([(0.01, 0), (0.75, 0), (1, 1.3), (0.01, 1.35)]) * radius,
+        96,
+        lambda t: 1 + 0.03 * np.sin(24 * t),
+    )
     t = np.linspace(0, 1, 420)
-    swirl = np.stack([(1 - t) * radius * 0.85 * np.cos(t * 20), (1 - t) * radius * 0.85 * np.sin(t * 20), radius * (1.3 + 1.1 * t)], 1)
+    swirl = np.stack(
+        [
+            (1 - t) * radius * 0.85 * np.cos(t * 20),
+            (1 - t) * radius * 0.85 * np.sin(t * 20),
+            radius * (1.3 + 1.1 * t),
+        ],
+        1,
+    )
     cream = m.tube(swirl, radius * (0.36 - 0.2 * t), 12)
     food = [Part(*cup, mat.plain(mat.dye(rng), 0.7)), Part(*cream, mat.sauce(rng, icing))]
     return food + (sprinkles(rng, food, radius * 0.4, radius * 0.4, 8) if rng.random() < 0.5 else [])
@@ -746,19 +647,34 @@ def sushi(rng):
         if rng.random() < 0.5:
             rice = lump(rng, (2.6, 1.2, 1.0), 3.0, 0.05, 4.0, 0.2)
             fish = m.sheet(fish_grid(rng))
-            one = [Part(*rice, mat.food(rng, "f2efe6", "e4e0d2", 4.0, bump=0.8)),
-                   Part(*fish, mat.food(rng, *pick(rng, [("e8703a", "f0a880"), ("b01c2a", "d05a58"), ("f0e0d0", "e8a890")]), 1.5, roughness=0.2, stretch=(2, 0.3, 1)), thickness=0.4)]
+            one = [
+                Part(*rice, mat.food(rng, "f2efe6", "e4e0d2", 4.0, bump=0.8)),
+                Part(
+                    *fish,
+                    mat.food(
+                        rng,
+                        *pick(rng, [("e8703a", "f0a880"), ("b01c2a", "d05a58"), ("f0e0d0", "e8a890")]),
+                        1.5,
+                        roughness=0.2,
+                        stretch=(2, 0.3, 1),
+                    ),
+                    thickness=0.4,
+                ),
+            ]
         else:
             band = m.revolve([(1.75, 0), (1.8, 1.2), (1.75, 2.4)], 40)
-            one = [Part(*band, mat.plain("10160f", 0.5), thickness=0.1), Part(*m.slice_(rng, 1.72, 2.4), mat.food(rng, "f2efe6", "e4e0d2", 4.0, bump=0.8))]
-            one += m.move([Part(*m.slice_(rng, 0.75, 0.2), mat.food(rng, *pick(rng, STICKS)))], z=2.3)
+            one = [
+                Part(*band, mat.plain("10160f", 0.5), thickness=0.1),
+                Part(*m.slice_(rng, 1.72, 2.4), mat.food(rng, "f2efe6", "e4e0d2", 4.0, bump=0.8)),
+            ]
+            one += m.move([Part(*m.slice_(rng, 0.75, 0.2), mat.food(rng, *pick(rng, p.STICKS)))], z=2.3)
         out += m.move(m.rest(one), (i % 3) * 4.2, (i // 3) * 6.0, 0, np.pi / 2 + rng.normal(0, 0.15))
     return out
 
 
 def fish_grid(rng):
     u, v = np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 16), indexing="ij")
-    z = 1.15 - 0.55 * np.abs(u) ** 3 - 0.5 * v ** 2 + 0.04 * noise(rng, np.stack([u, v], -1), 4.0)
+    z = 1.15 - 0.55 * np.abs(u) ** 3 - 0.5 * v**2 + 0.04 * noise(rng, np.stack([u, v], -1), 4.0)
     return np.stack([u * 3.1, v * 1.3, z], -1)
 
 
@@ -766,11 +682,17 @@ def fish_grid(rng):
 def spaghetti(rng):
     """A heap with tomato sauce, or plain."""
     out, t = [], np.linspace(0, 1, 36)
-    for _ in range(70):
-        angle, r, turn = rng.uniform(0, 6.28), np.abs(rng.normal(0, 2.6)) + 0.3, rng.uniform(1.5, 4) * rng.choice([-1, 1])
+    for _ in range(110):
+        angle, r, turn = (
+            rng.uniform(0, 6.28),
+            np.abs(rng.normal(0, 2.2)) + 0.3,
+            rng.uniform(1.5, 4) * rng.choice([-1, 1]),
+        )
         far = r * (1 + 0.3 * np.sin(t * rng.uniform(3, 9) + rng.uniform(0, 6)))
         z = 0.3 + np.clip(3.2 - 0.7 * far, 0, 3) * rng.uniform(0.6, 1.05)
-        out.append(m.tube(np.stack([far * np.cos(angle + turn * t), far * np.sin(angle + turn * t), z], 1), 0.2, 6))
+        out.append(
+            m.tube(np.stack([far * np.cos(angle + turn * t), far * np.sin(angle + turn * t), z], 1), 0.25, 6)
+        )
     food = [Part(*p.join(out), mat.food(rng, vary(rng, "e8cc84"), None, roughness=0.3, spots=0.08, coat=0.2))]
     heap = m.surface(food)
     if rng.random() < 0.8:
@@ -787,12 +709,19 @@ def strawberries(rng):
         t = np.linspace(0, np.pi, 30)
         r, z = 1.45 * np.sin(t) ** 0.8 * (1 + 0.3 * np.cos(t)) + 0.003, 1.9 * np.cos(t)
         verts, faces = m.revolve(np.stack([r, z], 1)[::-1], 36)
-        dots = smoothstep(0.75, 0.95, np.sin(7 * np.arctan2(verts[:, 1], verts[:, 0])) * np.sin(4.2 * verts[:, 2]))
+        dots = smoothstep(
+            0.75, 0.95, np.sin(7 * np.arctan2(verts[:, 1], verts[:, 0])) * np.sin(4.2 * verts[:, 2])
+        )
         color = mix(speckled(rng, verts, "c0182a", "a01020"), mat.rgb("d8b050"), dots * 0.8)
         leaves = m.revolve([(1.1, 2.0), (0.5, 1.95), (0.01, 1.9)], 40, lambda a: 0.7 + 0.5 * np.cos(6 * a))
-        one = [Part(verts, faces, mat.painted(rng, 0.25, 5.0, 0.15, coat=0.4), {"paint": color}), Part(*leaves, mat.leaf(rng, dark=True), thickness=0.06)]
+        one = [
+            Part(verts, faces, mat.painted(rng, 0.25, 5.0, 0.15, coat=0.4), {"paint": color}),
+            Part(*leaves, mat.leaf(rng, dark=True), thickness=0.06),
+        ]
         m.rest(m.tilt(one, rng.uniform(1.2, 2.4)))
-        out += m.move(one, (i % 3) * 3.2 + rng.normal(0, 0.3), (i // 3) * 3.3 + rng.normal(0, 0.3), 0, rng.uniform(0, 6))
+        out += m.move(
+            one, (i % 3) * 3.2 + rng.normal(0, 0.3), (i // 3) * 3.3 + rng.normal(0, 0.3), 0, rng.uniform(0, 6)
+        )
     return out
 
 
@@ -804,13 +733,23 @@ def cheese_wedge(rng):
     sizes = rng.uniform(0.3, 0.95, 14)
 
     def distance(q):
-        body = m.smooth_max(np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half), np.hypot(q[:, 0], q[:, 1]) - length, 0.15)
+        body = m.smooth_max(
+            np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half), np.hypot(q[:, 0], q[:, 1]) - length, 0.15
+        )
         body = m.smooth_max(body, np.abs(q[:, 2] - height / 2) - height / 2, 0.15)
         for centre, size in zip(holes, sizes):
             body = m.smooth_max(body, size - np.linalg.norm(q - centre, axis=1), 0.08)
         return body
-    shape = m.from_sdf(distance, (-0.3, -length * 0.55, -0.3), (length + 0.3, length * 0.55, height + 0.3), 0.2)
-    return [Part(*shape, mat.food(rng, vary(rng, "e8c24a"), vary(rng, "e0b040"), roughness=0.4, subsurface=0.4, bump=0.1))]
+
+    shape = m.from_sdf(
+        distance, (-0.3, -length * 0.55, -0.3), (length + 0.3, length * 0.55, height + 0.3), 0.2
+    )
+    return [
+        Part(
+            *shape,
+            mat.food(rng, vary(rng, "f0d68a"), vary(rng, "e8c46a"), roughness=0.4, subsurface=0.2, bump=0.1),
+        )
+    ]
 
 
 @kind()
@@ -822,7 +761,9 @@ def salad_bowl(rng):
     for _ in range(14):
         one = p.lettuce(rng, rng.uniform(2, 3.5), rng.uniform(2, 3), 0, 0, rng.uniform(0.2, 0.8))
         angle, r = rng.uniform(0, 6.28), radius * 0.55 * np.sqrt(rng.random())
-        food += m.move([one], r * np.cos(angle), r * np.sin(angle), radius * 0.5 - 0.15 * r, rng.uniform(0, 6))
+        food += m.move(
+            [one], r * np.cos(angle), r * np.sin(angle), radius * 0.5 - 0.15 * r, rng.uniform(0, 6)
+        )
     top = m.surface(food)
     for color, n in [("b8281a", 8), ("b8d090", 8), ("8a3a6a", 5)]:
         look = mat.food(rng, vary(rng, color), roughness=0.25, coat=0.3)

@@ -1,9 +1,10 @@
 """Shapes, in numpy only: everything the kitchen is built from. 1 unit = 1 cm, z is up.
 
 A shape is a pair (verts, faces): float (n, 3) and int (m, 3), triangles, seen from outside anticlockwise.
-Four ways to make one: the surface where a signed distance is zero (`from_sdf`), a `tube` along a curve, a profile
-turned round the z axis (`revolve`), a grid of points (`sheet`).
+Four ways to make one: the surface where a signed distance is zero (`from_sdf`), a `tube` along a curve, a
+profile turned round the z axis (`revolve`), a grid of points (`sheet`).
 """
+
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ class Part:
     `values` holds numbers per vertex that the material reads: (n,) floats, or (n, 3) linear colours.
     `thickness` (cm) makes a sheet solid. `key` marks what the food is recognised by and must be seen.
     """
+
     verts: np.ndarray
     faces: np.ndarray
     material: object
@@ -32,6 +34,7 @@ class Part:
 
 # ---- numbers ----
 
+
 def smoothstep(lo, hi, x):
     """0 below lo, 1 above hi, smooth in between (lo > hi turns it round)."""
     t = np.clip((x - lo) / (hi - lo), 0, 1)
@@ -39,7 +42,9 @@ def smoothstep(lo, hi, x):
 
 
 def noise(rng, points, freq, waves=20):
-    """Smooth noise, about N(0, 0.7), at points (..., d): a sum of plane waves of about freq radians per cm."""
+    """Smooth noise, about N(0, 0.7), at points (..., d): a sum of plane waves of about freq radians per
+    cm.
+    """
     points = np.asarray(points, float)
     direction = rng.normal(size=(waves, points.shape[-1]))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -59,6 +64,7 @@ def mix(a, b, t):
 
 
 # ---- signed distances (negative inside) ----
+
 
 def smooth_min(a, b, k):
     """Union of two distances, the seam rounded over k cm."""
@@ -102,6 +108,7 @@ def rounded_box(half, power=6, step=None):
 
 # ---- curves, profiles, grids ----
 
+
 def grid_faces(rows, columns, closed=False):
     """Triangles of a rows x columns grid of vertices; closed joins the last column to the first."""
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
@@ -116,30 +123,38 @@ def sheet(grid):
 
 
 def tube(path, radius, sides=20, flat=1.0, section=1.0):
-    """Tube along path (n, 3); radius (n,) or a number; flat squeezes it; section (sides,) or (n, sides) shapes it."""
+    """Tube along path (n, 3); radius (n,) or a number; flat squeezes it; section (sides,) or (n, sides)
+    shapes it.
+    """
     path = np.asarray(path, float)
     n = len(path)
     forward = np.gradient(path, axis=0)
     forward /= np.linalg.norm(forward, axis=1, keepdims=True) + 1e-9
     up = np.empty_like(path)
     u = UP if abs(forward[0, 2]) < 0.9 else np.array([1.0, 0, 0])
-    for i, f in enumerate(forward):                 # carry one direction along the curve, so that it doesn't twist
+    for i, f in enumerate(forward):  # carry one direction along the curve, so that it doesn't twist
         u = u - f * (u @ f)
         u = u / (np.linalg.norm(u) + 1e-9)
         up[i] = u
     side = np.cross(up, forward)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     size = np.broadcast_to(section, (n, sides)) * np.broadcast_to(radius, (n,))[:, None]
-    ring = (np.cos(angle) * size)[..., None] * side[:, None] + (np.sin(angle) * size * flat)[..., None] * up[:, None]
+    ring = (np.cos(angle) * size)[..., None] * side[:, None] + (np.sin(angle) * size * flat)[..., None] * up[
+        :, None
+    ]
     verts = np.concatenate([(path[:, None] + ring).reshape(-1, 3), path[:1], path[-1:]])
     j, j2 = np.arange(sides), (np.arange(sides) + 1) % sides
-    caps = [np.stack([j2, j, np.full(sides, n * sides)], 1),
-            np.stack([j, j2, np.full(sides, n * sides + 1)], 1) + [[(n - 1) * sides] * 2 + [0]]]
+    caps = [
+        np.stack([j2, j, np.full(sides, n * sides)], 1),
+        np.stack([j, j2, np.full(sides, n * sides + 1)], 1) + [[(n - 1) * sides] * 2 + [0]],
+    ]
     return verts, np.concatenate([grid_faces(n, sides, closed=True), *caps])
 
 
 def revolve(profile, sides=48, wobble=None):
-    """Turn profile [(radius, z), ...], listed from the bottom outside up, about z; wobble(angle) scales the radius."""
+    """Turn profile [(radius, z), ...], listed from the bottom outside up, about z; wobble(angle) scales
+    the radius.
+    """
     profile = np.asarray(profile, float)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     r = profile[:, :1] * (1 if wobble is None else wobble(angle)) * np.ones(sides)
@@ -157,11 +172,15 @@ def slice_(rng, radius, height, wobble=0.03, sides=40):
     """A round slice lying on z = 0."""
     phase = rng.uniform(0, 6, 2)
     profile = [(1e-3, 0), (0.9, 0), (1, 0.25), (1, 0.75), (0.9, 1), (1e-3, 1)]
-    return revolve(np.array(profile) * [radius, height], sides,
-                   lambda a: 1 + wobble * np.sin(2 * a + phase[0]) + 0.6 * wobble * np.sin(5 * a + phase[1]))
+    return revolve(
+        np.array(profile) * [radius, height],
+        sides,
+        lambda a: 1 + wobble * np.sin(2 * a + phase[0]) + 0.6 * wobble * np.sin(5 * a + phase[1]),
+    )
 
 
 # ---- many copies, moving ----
+
 
 def copies(shape, matrices, offsets):
     """One shape made of a copy of `shape` for each matrix (k, 3, 3) and offset (k, 3)."""
@@ -174,9 +193,13 @@ def copies(shape, matrices, offsets):
 def random_rotations(rng, n):
     """n rotation matrices (n, 3, 3), uniform."""
     w, x, y, z = (q := rng.normal(size=(4, n))) / np.linalg.norm(q, axis=0)
-    return np.stack([[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                     [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                     [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]).transpose(2, 0, 1)
+    return np.stack(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    ).transpose(2, 0, 1)
 
 
 def rotate(verts, axis, angle):
@@ -218,7 +241,9 @@ def normals(verts, faces):
     """Unit normals (n, 3) of the vertices."""
     a, b, c = (verts[faces[:, k]] for k in range(3))
     face = np.cross(b - a, c - a)
-    out = np.stack([sum(np.bincount(faces[:, k], face[:, d], len(verts)) for k in range(3)) for d in range(3)], 1)
+    out = np.stack(
+        [sum(np.bincount(faces[:, k], face[:, d], len(verts)) for k in range(3)) for d in range(3)], 1
+    )
     return out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12)
 
 
@@ -229,6 +254,7 @@ def displace(shape, amount):
 
 
 # ---- dropping things on things ----
+
 
 def surface(parts):
     """Tree of all triangles of parts, for `drop`."""

@@ -1,8 +1,9 @@
 """What many foods share: bread, sausages, lines of sauce, scattered toppings, leaves, paper sleeves.
 
-A food lies along the x axis and is built open side up. `rng` is a NumPy Generator: every draw of a picture comes
-from its seed. Lengths are in cm, angles in radians.
+A food lies along the x axis and is built open side up. `rng` is a NumPy Generator: every draw of a
+picture comes from its seed. Lengths are in cm, angles in radians.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +16,24 @@ from meshes import Part, mix, noise, smoothstep
 
 # ---- bread ----
 
+
 @dataclass
 class Bun:
     """A long bun: two lobes turned apart by `opening` about a hinge along x at height `hinge`."""
-    half: tuple                # half length, half width, half height
+
+    half: tuple  # half length, half width, half height
     opening: float
-    power: float = 2.7         # 2 round, 6 boxy
-    style: str = "soft"        # one of STYLES
+    power: float = 2.7  # 2 round, 6 boxy
+    style: str = "soft"  # one of STYLES
 
     @property
     def hinge(self):
         return -0.72 * self.half[2]
 
     def lobe(self, points, side):
-        """Distance to the whole loaf as the lobe on that side (1, -1) carries it, and points in its own frame."""
+        """Distance to the whole loaf as the lobe on that side (1, -1) carries it, and points in its own
+        frame.
+        """
         own = m.rotate(points - [0, 0, self.hinge], 0, side * self.opening) + [0, 0, self.hinge]
         return m.superellipsoid(own, self.half, self.power), own
 
@@ -41,12 +46,14 @@ class Bun:
         return bun if bite is None else m.smooth_max(bun, -bite(points), 0.1)
 
 
-# style: (odds, pale crust, brown crust, roughness, coat, dents, cracks)
-STYLES = {"soft": (0.42, "e6bf80", "a9652a", 0.55, 0.08, 0.12, 0.0),
-          "brioche": (0.18, "cf8a3c", "7a3d14", 0.38, 0.3, 0.08, 0.0),
-          "topsplit": (0.14, "ecd09a", "a8662c", 0.6, 0.05, 0.08, 0.0),
-          "crusty": (0.14, "d9a860", "8a4e1c", 0.7, 0.0, 0.12, 0.09),
-          "pretzel": (0.12, "8a4a1c", "4e2209", 0.35, 0.35, 0.1, 0.06)}
+# style: (odds, pale crust, brown crust, roughness, coat, dents)
+STYLES = {
+    "soft": (0.42, "e6bf80", "a9652a", 0.55, 0.08, 0.12),
+    "brioche": (0.18, "cf8a3c", "7a3d14", 0.38, 0.3, 0.08),
+    "topsplit": (0.14, "ecd09a", "a8662c", 0.6, 0.05, 0.08),
+    "crusty": (0.14, "d9a860", "8a4e1c", 0.7, 0.0, 0.15),
+    "pretzel": (0.12, "8a4a1c", "4e2209", 0.35, 0.35, 0.1),
+}
 
 
 def random_bun(rng, opening=None, style=None):
@@ -63,36 +70,40 @@ def bread_shape(rng, distance, half, step=0.16, dents=0.12, bites=False):
     """The shape of a bread and its vertices before it was dented; half: sizes of the box it fits in."""
     half = np.asarray(half) + 0.4
     verts, faces = m.from_sdf(distance, -half, half, 0.14 if bites else step)
-    bumps = noise(rng, verts, 0.6) * dents + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03 + noise(rng, verts, 6.0) * 0.012
-    for centre in verts[rng.integers(len(verts), size=rng.integers(0, 4))]:         # dents of fingers
+    bumps = (
+        noise(rng, verts, 0.6) * dents
+        + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03
+        + noise(rng, verts, 6.0) * 0.012
+    )
+    for centre in verts[rng.integers(len(verts), size=rng.integers(0, 4))]:  # dents of fingers
         bumps -= rng.uniform(0.1, 0.3) * np.exp(-((verts - centre) ** 2).sum(1) / rng.uniform(0.3, 1.2))
     return m.displace((verts, faces), bumps), verts
 
 
 def crust_color(rng, verts, toast, style="soft"):
-    """Colours (n, 3) of a crust; toast (n,) is 0 where pale, 1 where browned. Also how deep (cm) its cracks are."""
-    _, pale, brown, _, _, _, crack_depth = STYLES[style]
+    """Colours (n, 3) of a crust; toast (n,) is 0 where pale, 1 where browned."""
+    _, pale, brown, *_ = STYLES[style]
     pale, brown = vary(rng, pale), vary(rng, brown)
     if style == "soft":
-        pale, brown = mix(pale, brown, rng.uniform(0, 0.35)), mix(brown, pale, rng.uniform(0, 0.3)) * rng.uniform(0.6, 1)
+        pale, brown = (
+            mix(pale, brown, rng.uniform(0, 0.35)),
+            mix(brown, pale, rng.uniform(0, 0.3)) * rng.uniform(0.6, 1),
+        )
     baked = smoothstep(0.1, 1.0, toast + 0.18 * noise(rng, verts, 2.5))
     color = mix(pale, brown, baked)
     blisters = smoothstep(0.6, 1.6, noise(rng, verts, 9.0)) * rng.uniform(0.15, 0.5)
     color = mix(color, brown * 0.6, blisters)
-    cracks = np.zeros(len(verts))
-    if crack_depth:
-        cracks = smoothstep(0.16, 0.03, np.abs(noise(rng, verts * [1.2, 0.7, 0.7], 1.8)))
-        cracks *= smoothstep(0.0, 0.5, noise(rng, verts, 0.8))
-        color = mix(color, vary(rng, "ead0a0"), 0.75 * cracks)
     if rng.random() < (0.5 if style == "crusty" else 0.12):
-        flour = smoothstep(0.1, 1.3, noise(rng, verts, 5.0)) * smoothstep(0.3, 0.8, toast)
-        color = mix(color, mat.rgb("efe2c8"), flour * rng.uniform(0.3, 0.8))
-    return color, cracks * crack_depth
+        flour = smoothstep(-0.5, 1.5, noise(rng, verts, 8.0)) * smoothstep(0.3, 0.8, toast)
+        color = mix(color, mat.rgb("efe2c8"), flour * rng.uniform(0.15, 0.45))
+    return color
 
 
 def crumb_color(rng, verts):
     """Colours (n, 3) of the inside of a bread, sometimes toasted."""
-    color = mix(vary(rng, "f3e3bf", 0.04), vary(rng, "dfc08a", 0.05), smoothstep(-0.8, 0.8, noise(rng, verts, 9.0)))
+    color = mix(
+        vary(rng, "f3e3bf", 0.04), vary(rng, "e6cb98", 0.05), smoothstep(-1, 1, noise(rng, verts, 6.0))
+    )
     if rng.random() < 0.5:
         toasted = smoothstep(-0.2, 1.2, noise(rng, verts, 2.5)) * rng.uniform(0.4, 0.9)
         color = mix(color, mat.rgb("a3642a"), toasted)
@@ -100,7 +111,7 @@ def crumb_color(rng, verts):
 
 
 def crust_material(rng, style="soft"):
-    _, _, _, roughness, coat, _, _ = STYLES[style]
+    _, _, _, roughness, coat, _ = STYLES[style]
     return mat.bread(rng, roughness=roughness + rng.uniform(-0.1, 0.1), coat=coat * rng.uniform(0.3, 1.2))
 
 
@@ -108,25 +119,31 @@ def bun_part(rng, bun, bite=None):
     """The bun as a Part. bite(points) is the distance to what has been bitten or cut off."""
     length, width, height = bun.half
     reach = height + width
-    (verts, faces), smooth = bread_shape(rng, lambda p: bun.distance(p, bite), (length, reach, reach),
-                                         dents=STYLES[bun.style][5], bites=bite is not None)
+    (verts, faces), smooth = bread_shape(
+        rng,
+        lambda p: bun.distance(p, bite),
+        (length, reach, reach),
+        dents=STYLES[bun.style][5],
+        bites=bite is not None,
+    )
     loaf, own = zip(*(bun.lobe(smooth, side) for side in (1, -1)))
     cut = [np.maximum(d, -side * o[:, 1]) for d, o, side in zip(loaf, own, (1, -1))]
     nearer = np.abs(cut[0]) < np.abs(cut[1]) if bite is None else cut[0] < cut[1]
     depth, z = -np.where(nearer, *loaf), np.where(nearer, own[0][:, 2], own[1][:, 2]) / height
     crumb = smoothstep(0.12, 0.34, depth + 0.06 * noise(rng, smooth, 2.0) + 0.03 * noise(rng, smooth, 7.0))
-    toast = np.clip(0.45 + 0.6 * z - 0.35 * np.exp(-((z + 0.1) / 0.35) ** 2), 0, 1.3)
-    color, cracks = crust_color(rng, verts, toast, bun.style)
-    if bun.style == "topsplit":                          # its sides were torn from its neighbours
+    toast = np.clip(0.45 + 0.6 * z - 0.35 * np.exp(-(((z + 0.1) / 0.35) ** 2)), 0, 1.3)
+    color = crust_color(rng, verts, toast, bun.style)
+    if bun.style == "topsplit":  # its sides were torn from its neighbours
         sides = smoothstep(0.8, 0.95, np.abs(m.normals(verts, faces)[:, 1])) * smoothstep(0.5, 0.2, np.abs(z))
         color = mix(color, crumb_color(rng, verts) * 0.9, sides * (1 - crumb))
-    verts = verts - m.normals(verts, faces) * (cracks * (1 - crumb))[:, None]
     color = mix(color, crumb_color(rng, verts), crumb)
-    return Part(verts, faces, crust_material(rng, bun.style), {"paint": color, "crumb": crumb, "toast": toast})
+    return Part(
+        verts, faces, crust_material(rng, bun.style), {"paint": color, "crumb": crumb, "toast": toast}
+    )
 
 
 def seeds(rng, bread, count, size, material):
-    """Seeds or salt on the upper crust of a bread part (one with "crumb"); None where there is no crust on top."""
+    """Seeds or salt on the upper crust of a bread part (one with "crumb"): a list of one part, or of none."""
     normal = m.normals(bread.verts, bread.faces)
     top = np.flatnonzero((normal[:, 2] > 0.45) & (bread.values["crumb"] < 0.1))
     if len(top) < 20:
@@ -152,8 +169,15 @@ def dressed_bun(rng, bun, bite=None):
 
 # ---- sausages ----
 
-SAUSAGE_COLORS = [("9c3a1e", "6a1d10"), ("b4512c", "8a2f18"), ("c0583a", "9c3c26"), ("8a3a1c", "4d1a0c"),
-                  ("d0785a", "b55638"), ("b98a62", "8c5a36"), ("b03a24", "8e2415")]
+SAUSAGE_COLORS = [
+    ("9c3a1e", "6a1d10"),
+    ("b4512c", "8a2f18"),
+    ("c0583a", "9c3c26"),
+    ("8a3a1c", "4d1a0c"),
+    ("d0785a", "b55638"),
+    ("b98a62", "8c5a36"),
+    ("b03a24", "8e2415"),
+]
 
 
 def sausage_color(rng, verts, inside=0.0):
@@ -164,7 +188,9 @@ def sausage_color(rng, verts, inside=0.0):
     char = np.zeros(len(verts))
     way = pick(rng, ["boiled", "boiled", "grill", "pan"])
     if way == "grill":
-        wave = np.sin((verts[:, 0] + verts[:, 1] * rng.uniform(-1.2, 1.2)) * 2 * np.pi / rng.uniform(1.2, 2.2))
+        wave = np.sin(
+            (verts[:, 0] + verts[:, 1] * rng.uniform(-1.2, 1.2)) * 2 * np.pi / rng.uniform(1.2, 2.2)
+        )
         char = smoothstep(0.5, 0.95, wave + 0.2 * noise(rng, verts, 4.0)) * rng.uniform(0.6, 0.95)
     elif way == "pan":
         char = smoothstep(0.1, 1.3, noise(rng, verts, 1.2)) * 0.85
@@ -175,15 +201,26 @@ def sausage_color(rng, verts, inside=0.0):
 
 
 def sausage_material(rng):
-    return mat.painted(rng, roughness=rng.uniform(0.15, 0.5), grain=rng.uniform(2.5, 6), bump=rng.uniform(0.1, 0.3),
-                       spots=0.1, coat=rng.uniform(0.1, 0.7), subsurface=0.3, radius=(1, 0.3, 0.15), depth=0.3)
+    return mat.painted(
+        rng,
+        roughness=rng.uniform(0.15, 0.5),
+        grain=rng.uniform(2.5, 6),
+        bump=rng.uniform(0.1, 0.3),
+        spots=0.1,
+        coat=rng.uniform(0.1, 0.7),
+        subsurface=0.3,
+        radius=(1, 0.3, 0.15),
+        depth=0.3,
+    )
 
 
 def sausage(rng, half_length, radius, bow=0.0, sag=0.0, bite=None):
-    """A sausage along x through the origin; bow bends it sideways, sag up at the ends; bite as in `bun_part`."""
+    """A sausage along x through the origin; bow bends it sideways, sag up at the ends; bite as in
+    `bun_part`.
+    """
     if bite is None:
         t = np.linspace(-1, 1, 90)
-        t = 0.6 * np.sin(t * np.pi / 2) + 0.4 * t                           # more rings where the ends curve
+        t = 0.6 * np.sin(t * np.pi / 2) + 0.4 * t  # more rings where the ends curve
         end = rng.uniform(0.75, 1.3) * radius / half_length
         profile = np.sqrt(np.clip(1 - np.clip((np.abs(t) - 1 + end) / end, 0, 1) ** 2, 1e-3, 1))
         profile *= 1 + 0.05 * m.noise1(rng, t, 5.0) + 0.012 * m.noise1(rng, t, 30.0)
@@ -191,14 +228,18 @@ def sausage(rng, half_length, radius, bow=0.0, sag=0.0, bite=None):
         inside = np.zeros(len(verts))
     else:
         ends = np.array([[-1.0, 0, 0], [1, 0, 0]]) * (half_length - radius)
-        body = lambda p: m.capsule(p, *ends, radius)
         box = np.array([half_length, radius, radius]) + 0.3
-        verts, faces = m.from_sdf(lambda p: m.smooth_max(body(p), -bite(p), 0.08), -box, box, 0.14)
-        inside = smoothstep(0.06, 0.16, -body(verts))
+        verts, faces = m.from_sdf(
+            lambda p: m.smooth_max(m.capsule(p, *ends, radius), -bite(p), 0.08), -box, box, 0.14
+        )
+        inside = smoothstep(0.06, 0.16, -m.capsule(verts, *ends, radius))
     color = sausage_color(rng, verts, inside)
-    verts, faces = m.displace((verts, faces), 0.035 * noise(rng, verts, 1.1) + 0.03 * noise(rng, verts, 8.0) * inside)
-    bent = verts + np.stack([0 * verts[:, 0], bow * (verts[:, 0] / half_length) ** 2,
-                             sag * (verts[:, 0] / half_length) ** 2], 1)
+    verts, faces = m.displace(
+        (verts, faces), 0.035 * noise(rng, verts, 1.1) + 0.03 * noise(rng, verts, 8.0) * inside
+    )
+    bent = verts + np.stack(
+        [0 * verts[:, 0], bow * (verts[:, 0] / half_length) ** 2, sag * (verts[:, 0] / half_length) ** 2], 1
+    )
     return Part(bent, faces, sausage_material(rng), {"paint": color}, key=True)
 
 
@@ -219,18 +260,26 @@ def bitten(rng, half_length):
         for centre, r in zip(centres, radii):
             gone = m.smooth_min(gone, np.linalg.norm(p - centre, axis=1) - r, 0.1)
         return gone
+
     return distance
 
 
+# carrot, cucumber, yellow and green pepper
+STICKS = [("d96a1a", "b84e10"), ("a8c878", "5a8a2e"), ("e8b82a", "d09a18"), ("5a9a30", "3f7a20")]
+
+
 # ---- sauces and toppings, dropped on what is already there ----
+
 
 def sauce_path(rng, half_length, width):
     """Points (170, 2) of a squeezed line along x: wave, zigzag, nearly straight, or loops."""
     t = np.linspace(-1, 1, 170)
     waves = rng.uniform(3, 8) * np.pi
     kind = pick(rng, ["wave", "zigzag", "straight", "loops"], [0.45, 0.25, 0.2, 0.1])
-    y = {"zigzag": 2 / np.pi * np.arcsin(0.97 * np.sin(t * waves)),
-         "straight": 0.35 * np.sin(t * 4 + rng.uniform(0, 6))}.get(kind, np.sin(t * waves)) * width
+    y = {
+        "zigzag": 2 / np.pi * np.arcsin(0.97 * np.sin(t * waves)),
+        "straight": 0.35 * np.sin(t * 4 + rng.uniform(0, 6)),
+    }.get(kind, np.sin(t * waves)) * width
     x = t * half_length + (0.9 * width * np.cos(t * waves) if kind == "loops" else 0)
     y = y * (1 + 0.25 * m.noise1(rng, t, 6.0)) + 0.1 * m.noise1(rng, t, 3.0)
     return np.stack([x, y], 1)
@@ -238,13 +287,17 @@ def sauce_path(rng, half_length, width):
 
 def runs(z, jump=0.7):
     """Slices of z without a gap (nan) or a step higher than jump, at least 6 long."""
-    breaks = np.flatnonzero(np.isnan(z[1:]) | np.isnan(z[:-1]) | (np.abs(np.diff(np.nan_to_num(z))) > jump)) + 1
+    breaks = (
+        np.flatnonzero(np.isnan(z[1:]) | np.isnan(z[:-1]) | (np.abs(np.diff(np.nan_to_num(z))) > jump)) + 1
+    )
     edges = [0, *breaks, len(z)]
     return [slice(a, b) for a, b in zip(edges, edges[1:]) if b - a >= 6]
 
 
 def bead(rng, tree, xy, radius, material, flat=0.8):
-    """A line of sauce of that radius on the surface tree along xy (n, 2); a list of parts, one for each run."""
+    """A line of sauce of that radius on the surface tree along xy (n, 2); a list of parts, one for each
+    run.
+    """
     out, height = [], m.drop(tree, xy)
     for run in runs(height):
         z = height[run]
@@ -268,17 +321,24 @@ def bits(rng, tree, count, half_length, width, size, material, shape="cube"):
         return []
     scale = size * rng.uniform(0.55, 1.35, (len(z), 1, 3)) * [1, 1, 0.6]
     lift = size * (0.3 + 0.5 * rng.random(len(z)))
-    return [Part(*m.copies(form, m.random_rotations(rng, len(z)) * scale, np.column_stack([xy, z + lift])), material)]
+    return [
+        Part(
+            *m.copies(form, m.random_rotations(rng, len(z)) * scale, np.column_stack([xy, z + lift])),
+            material,
+        )
+    ]
 
 
 def shreds(rng, tree, count, half_length, width, radius, length, material):
     """Grated cheese, kraut, onions: thin bent threads that lie on the surface."""
     out, t = [], np.linspace(-0.5, 0.5, 8)
     for _ in range(count):
-        along, across = t * length * rng.uniform(0.5, 1.3), rng.uniform(-0.4, 0.4) * t * t * length ** 2
+        along, across = t * length * rng.uniform(0.5, 1.3), rng.uniform(-0.4, 0.4) * t * t * length**2
         angle, centre = rng.uniform(0, 2 * np.pi), (rng.uniform(-1, 1) * half_length, rng.normal(0, width))
-        xy = centre + np.stack([np.cos(angle) * along - np.sin(angle) * across,
-                                np.sin(angle) * along + np.cos(angle) * across], 1)
+        xy = centre + np.stack(
+            [np.cos(angle) * along - np.sin(angle) * across, np.sin(angle) * along + np.cos(angle) * across],
+            1,
+        )
         z = m.drop(tree, xy)
         if np.isnan(z).any():
             continue
@@ -291,8 +351,10 @@ def shreds(rng, tree, count, half_length, width, radius, length, material):
 def join(shapes):
     """One shape of several."""
     offsets = np.cumsum([0] + [len(verts) for verts, _ in shapes])
-    return (np.concatenate([verts for verts, _ in shapes]),
-            np.concatenate([faces + o for (_, faces), o in zip(shapes, offsets)]))
+    return (
+        np.concatenate([verts for verts, _ in shapes]),
+        np.concatenate([faces + o for (_, faces), o in zip(shapes, offsets)]),
+    )
 
 
 def toppings(rng, parts, half_length, radius):
@@ -300,27 +362,59 @@ def toppings(rng, parts, half_length, radius):
     tree, out = m.surface(parts), []
 
     def line(kind, width=None, thick=None, shift=0.0):
-        path = sauce_path(rng, half_length * rng.uniform(0.78, 0.98), width or rng.uniform(0.35, 0.75) * 1.1 * radius)
+        path = sauce_path(
+            rng, half_length * rng.uniform(0.78, 0.98), width or rng.uniform(0.35, 0.75) * 1.1 * radius
+        )
         out.extend(bead(rng, tree, path + [0, shift], thick or rng.uniform(0.17, 0.34), mat.sauce(rng, kind)))
 
     def diced(count, width, size, color, color2, **look):
-        out.extend(bits(rng, tree, count, half_length * 0.9, radius * width, size, mat.food(rng, color, color2, 2.0, **look)))
+        out.extend(
+            bits(
+                rng,
+                tree,
+                count,
+                half_length * 0.9,
+                radius * width,
+                size,
+                mat.food(rng, color, color2, 2.0, **look),
+            )
+        )
 
     def threads(count, thick, length, material):
-        out.extend(shreds(rng, m.surface(parts + out), count, half_length * 0.85, radius * 0.55, thick, length, material))
+        out.extend(
+            shreds(
+                rng, m.surface(parts + out), count, half_length * 0.85, radius * 0.55, thick, length, material
+            )
+        )
 
-    style = pick(rng, ["one", "two", "chili", "cheese", "relish", "onion", "kraut", "crisp", "none", "mixed"],
-                 [0.36, 0.2, 0.05, 0.07, 0.07, 0.06, 0.04, 0.04, 0.05, 0.06])
+    style = pick(
+        rng,
+        ["one", "two", "chili", "cheese", "relish", "onion", "kraut", "crisp", "none", "mixed"],
+        [0.36, 0.2, 0.05, 0.07, 0.07, 0.06, 0.04, 0.04, 0.05, 0.06],
+    )
     if style == "one":
-        line(pick(rng, ["mustard", "ketchup", "mayonnaise", "curry", "barbecue", "guacamole"],
-                  [0.45, 0.3, 0.1, 0.06, 0.06, 0.03]))
+        line(
+            pick(
+                rng,
+                ["mustard", "ketchup", "mayonnaise", "curry", "barbecue", "guacamole"],
+                [0.45, 0.3, 0.1, 0.06, 0.06, 0.03],
+            )
+        )
     elif style == "two":
         beside = 0.45 * (rng.random() < 0.5)
         line("ketchup", 0.3 if beside else None, shift=-beside)
         line(pick(rng, ["mustard", "mustard", "mayonnaise"]), 0.3 if beside else None, shift=beside)
     elif style == "chili":
-        out += bits(rng, tree, 80, half_length * 0.6, radius * 0.5, 0.32,
-                    mat.food(rng, vary(rng, "6a2a12"), vary(rng, "3d1408"), 2.0, coat=0.4), "ball")
+        out += bits(
+            rng,
+            tree,
+            80,
+            half_length * 0.6,
+            radius * 0.5,
+            0.32,
+            mat.food(rng, vary(rng, "6a2a12"), vary(rng, "3d1408"), 2.0, coat=0.4),
+            "ball",
+        )
     elif style == "cheese" and rng.random() < 0.5:
         line("cheese", thick=rng.uniform(0.35, 0.5))
     elif style == "relish":
@@ -348,7 +442,7 @@ def lettuce(rng, half_length, width, z, y=0.0, tilt=0.7):
     u, v = np.meshgrid(np.linspace(-1, 1, 100), np.linspace(0, 1, 12), indexing="ij")
     a, b, c = rng.uniform(0, 6, 3)
     x = u * half_length
-    ruffle = v ** 1.5 * (0.45 * np.sin(x * 0.3 + a) + 0.25 * np.sin(x * 0.7 + b) + 0.12 * np.sin(x * 1.8 + c))
+    ruffle = v**1.5 * (0.45 * np.sin(x * 0.3 + a) + 0.25 * np.sin(x * 0.7 + b) + 0.12 * np.sin(x * 1.8 + c))
     grid = np.stack([x, y + v * width + 0.3 * ruffle, z + v * width * np.sin(tilt) + 0.8 * ruffle], -1)
     return Part(*m.sheet(grid), mat.leaf(rng), thickness=0.04)
 

@@ -1,8 +1,9 @@
 """One picture: a food on a table, things around it, light, a camera, the exposure, the render.
 
-`picture` is the door; what it promises is measured in `measure` (by rays through the camera, so before rendering)
-and `well_exposed` (on the picture). Nothing here knows which foods are hot dogs.
+`picture` is the door; what it promises is measured in `measure` (by rays through the camera, so before
+rendering) and `well_exposed` (on the picture). Nothing here knows which foods are hot dogs.
 """
+
 import io
 import math
 import tempfile
@@ -13,15 +14,17 @@ import numpy as np
 from mathutils import Matrix, Vector
 from PIL import Image
 
-import foods
+import foods  # noqa: F401  (foods and hotdogs enter their functions in KINDS)
+import hotdogs  # noqa: F401
 import materials as mat
 import meshes as m
-import parts as p
-from materials import pick, rgb, vary
+from kinds import KINDS, make  # noqa: F401
+from materials import pick, vary
 from meshes import Part, noise, smoothstep
 
-MIN_SUBJECT, MAX_SUBJECT = 0.12, 0.75      # share of the frame that the food covers
-MIN_VISIBLE = 0.25                         # share of its key surface (see `key_points`) that the camera sees
+MIN_SUBJECT, MAX_SUBJECT = 0.12, 0.75  # share of the frame that the food covers
+MIN_KEY = 0.02  # share of the frame that its key parts cover
+MIN_VISIBLE = 0.25  # share of its key surface (see `key_points`) that the camera sees
 ATTEMPTS = 12
 
 
@@ -30,6 +33,7 @@ class Unfit(Exception):
 
 
 # ---- from parts to Blender ----
+
 
 def start(size, samples, threads):
     """An empty scene with Cycles set up for speed at `size` pixels."""
@@ -41,7 +45,12 @@ def start(size, samples, threads):
     cycles = scene.cycles
     cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", samples, False
     cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, "OPENIMAGEDENOISE", "FAST"
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = 4, 2, 2, 4
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = (
+        4,
+        2,
+        2,
+        4,
+    )
     cycles.caustics_reflective = cycles.caustics_refractive = cycles.use_light_tree = False
     cycles.sample_clamp_indirect = 6.0
     return scene
@@ -52,7 +61,7 @@ def place(x=0.0, y=0.0, z=0.0, yaw=0.0):
 
 
 def add(part, matrix=Matrix.Identity(4), role=""):
-    """The part as an object of the scene; role is 'key', 'subject' or '' (see `measure`)."""
+    """The part as an object of the scene; role is 'key', 'subject' or '' (see `frame_roles`)."""
     mesh = bpy.data.meshes.new("mesh")
     mesh.from_pydata(part.verts.tolist(), [], part.faces.tolist())
     for name, value in part.values.items():
@@ -82,11 +91,21 @@ def add_all(parts, matrix=Matrix.Identity(4)):
 
 # ---- what the food lies on: (parts, height) ----
 
+
 def plate(rng, size):
     """size: radius in cm."""
     height = rng.uniform(0.8, 1.8)
-    profile = [(0.01, 0), (0.55, 0), (0.6, 0), (0.98, height - 0.12), (1, height), (0.97, height + 0.06),
-               (0.7, 0.5 + 0.1 * height), (0.64, 0.38), (0.01, 0.35)]
+    profile = [
+        (0.01, 0),
+        (0.55, 0),
+        (0.6, 0),
+        (0.98, height - 0.12),
+        (1, height),
+        (0.97, height + 0.06),
+        (0.7, 0.5 + 0.1 * height),
+        (0.64, 0.38),
+        (0.01, 0.35),
+    ]
     verts, faces = m.revolve(np.array(profile) * [size, 1], 72)
     far = np.hypot(verts[:, 0], verts[:, 1]) / size
     verts[:, 0] *= 1.25 if rng.random() < 0.2 else 1
@@ -100,7 +119,9 @@ def crumpled(rng, size, material):
     """A sheet of paper, foil or cloth."""
     x, y = np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), indexing="ij")
     xy = np.stack([x, y * rng.uniform(0.6, 1)], -1) * size * rng.uniform(0.95, 1.25)
-    z = 0.06 + np.abs(0.1 * noise(rng, xy, 0.45) + 0.05 * np.abs(noise(rng, xy, 1.3)) + 0.025 * np.abs(noise(rng, xy, 3.0)))
+    z = 0.06 + np.abs(
+        0.1 * noise(rng, xy, 0.45) + 0.05 * np.abs(noise(rng, xy, 1.3)) + 0.025 * np.abs(noise(rng, xy, 3.0))
+    )
     corner = smoothstep(0.75, 1, np.maximum(np.abs(x), np.abs(y)))
     z += corner * np.abs(noise(rng, xy, 0.3)) * rng.uniform(0.2, 1.6)
     verts, faces = m.sheet(np.dstack([xy, z]))
@@ -114,12 +135,22 @@ def board(rng, size):
 
 def tray(rng, size):
     t = np.linspace(0, 2 * np.pi, 120)
-    outline = np.stack([np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.25 * 1.1,
-                        np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.25 * rng.uniform(0.75, 1)], 1) * size
+    outline = (
+        np.stack(
+            [
+                np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.25 * 1.1,
+                np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.25 * rng.uniform(0.75, 1),
+            ],
+            1,
+        )
+        * size
+    )
     steps = [(0.01, 0.1), (0.9, 0.1), (0.95, 0.2), (1, 1.3), (1.05, 1.35), (1.05, 1.2)]
     grid = np.stack([np.column_stack([outline * q, np.full(120, z)]) for q, z in steps])
     metal = rng.random() < 0.5
-    look = mat.plain((0.6, 0.6, 0.62), 0.3, metallic=1.0, bump=0.05) if metal else mat.plain(mat.dye(rng), 0.35)
+    look = (
+        mat.plain((0.6, 0.6, 0.62), 0.3, metallic=1.0, bump=0.05) if metal else mat.plain(mat.dye(rng), 0.35)
+    )
     return [Part(*m.sheet(grid), look, thickness=0.08)], 0.15
 
 
@@ -128,33 +159,54 @@ def paper_boat(rng, half):
     size = np.array([half[0] * 1.12, max(3.2, half[1] * 1.15)])
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     flare = rng.uniform(1.1, 1.3)
-    verts = np.concatenate([np.column_stack([corners * size, np.full(4, 0.05)]),
-                            np.column_stack([corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, rng.uniform(2, 3.4))])])
-    faces = [[0, 1, 2], [0, 2, 3]] + [f for i in range(4) for f in
-                                      ([i, (i + 1) % 4, 4 + (i + 1) % 4], [i, 4 + (i + 1) % 4, 4 + i])]
+    verts = np.concatenate(
+        [
+            np.column_stack([corners * size, np.full(4, 0.05)]),
+            np.column_stack(
+                [corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, rng.uniform(2, 3.4))]
+            ),
+        ]
+    )
+    faces = [[0, 1, 2], [0, 2, 3]] + [
+        f for i in range(4) for f in ([i, (i + 1) % 4, 4 + (i + 1) % 4], [i, 4 + (i + 1) % 4, 4 + i])
+    ]
     return [Part(verts, np.array(faces), mat.paper(rng), thickness=0.1, smooth=False)], 0.12
 
 
 def support(rng, half):
     """Something, or nothing, to lie on for a food of half sizes (x, y)."""
     size = max(half) * rng.uniform(1.12, 1.4)
-    kind = pick(rng, ["plate", "none", "paper", "board", "tray", "boat", "foil", "napkin"],
-                [0.34, 0.1, 0.13, 0.13, 0.08, 0.1, 0.05, 0.07])
+    kind = pick(
+        rng,
+        ["plate", "none", "paper", "board", "tray", "boat", "foil", "napkin"],
+        [0.34, 0.1, 0.13, 0.13, 0.08, 0.1, 0.05, 0.07],
+    )
     if kind == "none":
         return [], 0.02
     if kind == "boat":
         return paper_boat(rng, half)
     if kind in ("paper", "foil", "napkin"):
-        return crumpled(rng, size, mat.paper(rng) if kind == "paper" else mat.foil() if kind == "foil"
-                        else mat.cloth(rng, pick(rng, ["gingham", "plain", "stripe"])))
+        return crumpled(
+            rng,
+            size,
+            mat.paper(rng)
+            if kind == "paper"
+            else mat.foil()
+            if kind == "foil"
+            else mat.cloth(rng, pick(rng, ["gingham", "plain", "stripe"])),
+        )
     return {"plate": plate, "board": board, "tray": tray}[kind](rng, size)
 
 
 # ---- things around it ----
 
+
 def glass(rng):
     radius, height = rng.uniform(2.6, 3.8), rng.uniform(7, 13)
-    profile = np.array([(0.01, 0), (0.8, 0), (1, height), (0.93, height), (0.74, 0.5), (0.01, 0.5)]) * [radius, 1]
+    profile = np.array([(0.01, 0), (0.8, 0), (1, height), (0.93, height), (0.74, 0.5), (0.01, 0.5)]) * [
+        radius,
+        1,
+    ]
     clear = rng.random() < 0.6
     look = mat.plain((0.95, 0.97, 0.97), 0.03, transmission=1.0) if clear else mat.plain(mat.dye(rng), 0.3)
     drink = np.array([(0.01, 0.55), (0.75, 0.55), (0.88, 0.72 * height), (0.01, 0.72 * height)]) * [radius, 1]
@@ -164,15 +216,32 @@ def glass(rng):
 
 def bottle(rng):
     radius, height = rng.uniform(2.3, 3.2), rng.uniform(14, 20)
-    profile = [(0.01, 0), (radius, 0), (radius, height * 0.62), (radius * 0.4, height * 0.8), (radius * 0.35, height), (0.01, height)]
+    profile = [
+        (0.01, 0),
+        (radius, 0),
+        (radius, height * 0.62),
+        (radius * 0.4, height * 0.8),
+        (radius * 0.35, height),
+        (0.01, height),
+    ]
     color = vary(rng, pick(rng, ["b01208", "e0b010", "2a4a18", "3a1a08", "e8e8e8"]))
     return [Part(*m.revolve(profile, 40), mat.plain(color, 0.2, coat=0.5))]
 
 
 def bowl(rng):
     radius = rng.uniform(4, 6)
-    profile = [(0.01, 0), (radius * 0.5, 0), (radius, radius * 0.55), (radius * 0.95, radius * 0.55), (radius * 0.45, 0.5), (0.01, 0.5)]
-    fill = Part(*m.revolve([(radius * 0.85, radius * 0.42), (0.01, radius * 0.45)], 40), mat.food(rng, mat.dye(rng), bump=0.8, grain=2.0))
+    profile = [
+        (0.01, 0),
+        (radius * 0.5, 0),
+        (radius, radius * 0.55),
+        (radius * 0.95, radius * 0.55),
+        (radius * 0.45, 0.5),
+        (0.01, 0.5),
+    ]
+    fill = Part(
+        *m.revolve([(radius * 0.85, radius * 0.42), (0.01, radius * 0.45)], 40),
+        mat.food(rng, mat.dye(rng), bump=0.8, grain=2.0),
+    )
     return [Part(*m.revolve(profile, 48), mat.plain(mat.dye(rng), 0.25)), fill]
 
 
@@ -186,8 +255,14 @@ def fork(rng):
     t = np.linspace(0, 1, 40)
     width = 0.35 + 0.25 * smoothstep(0.7, 0.8, t) + 0.75 * smoothstep(0.76, 0.84, t)
     look = mat.plain((0.75, 0.75, 0.77), 0.18, metallic=1.0)
-    handle = Part(*m.tube(np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1), width, 10, flat=0.25), look)
-    tines = [Part(*m.tube(np.stack([t * 4 + 5.8, 0 * t + y, 0.85 - 0.5 * t * t], 1), 0.16 * (1.15 - t), 8), look) for y in (-0.75, -0.25, 0.25, 0.75)]
+    handle = Part(
+        *m.tube(np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1), width, 10, flat=0.25),
+        look,
+    )
+    tines = [
+        Part(*m.tube(np.stack([t * 4 + 5.8, 0 * t + y, 0.85 - 0.5 * t * t], 1), 0.16 * (1.15 - t), 8), look)
+        for y in (-0.75, -0.25, 0.25, 0.75)
+    ]
     return [handle] + tines
 
 
@@ -197,7 +272,7 @@ def prop(rng):
     if what == "dish":
         return plate(rng, rng.uniform(6, 9))[0]
     if what == "food":
-        return foods.make(pick(rng, ["apple", "cucumber", "carrot", "eggs"]), rng)
+        return make(pick(rng, ["apple", "cucumber", "carrot", "eggs"]), rng)
     return m.rest(what(rng))
 
 
@@ -227,27 +302,45 @@ def clutter(rng, radius, edge, toward):
         angle, far = rng.uniform(-0.6, 3.7), radius * rng.uniform(1.4, 1.9) + 2.5
         add_all(prop(rng), place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)))
     if rng.random() < 0.14:
-        angle, far = toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7), radius * rng.uniform(1.15, 1.5) + 2.0
-        add_all(m.rest(pick(rng, [glass, bottle, bowl, fork])(rng)), place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)))
+        angle, far = (
+            toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7),
+            radius * rng.uniform(1.15, 1.5) + 2.0,
+        )
+        add_all(
+            m.rest(pick(rng, [glass, bottle, bowl, fork])(rng)),
+            place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)),
+        )
     if rng.random() < 0.25:
         n = rng.integers(10, 60)
         matrices = m.random_rotations(rng, n) * rng.uniform(0.08, 0.3, (n, 1, 3))
-        crumbs = m.copies(m.ball(0), matrices, np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)]))
+        crumbs = m.copies(
+            m.ball(0), matrices, np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)])
+        )
         add(Part(*crumbs, mat.plain(pick(rng, ["c98d48", "3f6a1c", "2a1a10"]), 0.7)))
     if rng.random() < 0.2:
-        angle, side = rng.uniform(0, 6.28), foods.make(pick(rng, ["fries", "cucumber", "apple"]), rng)
+        angle, side = (
+            toward + rng.uniform(0.9, 5.4),
+            make(pick(rng, ["fries", "cucumber", "apple"]), rng),
+        )
         far = radius * 0.95 + 4.5
         add_all(side, place(far * np.cos(angle), far * np.sin(angle), 0.1, rng.uniform(0, 6)))
 
 
 # ---- light ----
 
+
 def surroundings(rng, outdoors):
     """What is all around, blurred: a small image on the world, a garden or a room."""
     height, width = 32, 64
-    lat, lon = np.meshgrid(np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False), indexing="ij")
+    lat, lon = np.meshgrid(
+        np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False), indexing="ij"
+    )
     ball = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
-    colors = [vary(rng, c, 0.15) for c in ("4a6a2a", "2a3a1a", "cfe0f0")] if outdoors else [mat.dye(rng), mat.dye(rng) * 0.4, np.array([1, 0.85, 0.6])]
+    colors = (
+        [vary(rng, c, 0.15) for c in ("4a6a2a", "2a3a1a", "cfe0f0")]
+        if outdoors
+        else [mat.dye(rng), mat.dye(rng) * 0.4, np.array([1, 0.85, 0.6])]
+    )
     color = m.mix(colors[0], colors[1], smoothstep(-0.6, 0.6, noise(rng, ball, rng.uniform(3, 8))))
     lights = smoothstep(0.5, 1.3, noise(rng, ball, rng.uniform(6, 16)))
     color = m.mix(color, colors[2] * rng.uniform(1, 4), lights)
@@ -272,7 +365,13 @@ def look_at(start, target, roll=0.0):
 
 def direction(elevation, azimuth):
     """Unit vector for angles in radians."""
-    return np.array([math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+    return np.array(
+        [
+            math.cos(elevation) * math.cos(azimuth),
+            math.cos(elevation) * math.sin(azimuth),
+            math.sin(elevation),
+        ]
+    )
 
 
 def light(kind, start, energy, color, **settings):
@@ -295,10 +394,22 @@ def lights(rng, outdoors, eye):
     """A sun, or a window and a lamp; now and then a flash from the camera at eye (3,)."""
     if outdoors and rng.random() < 0.75:
         sun = direction(math.radians(rng.uniform(25, 75)), rng.uniform(0, 6.28)) * 50
-        light("SUN", sun, rng.uniform(2.5, 5), (1, rng.uniform(0.82, 0.97), rng.uniform(0.65, 0.92)), angle=math.radians(rng.uniform(0.5, 6)))
+        light(
+            "SUN",
+            sun,
+            rng.uniform(2.5, 5),
+            (1, rng.uniform(0.82, 0.97), rng.uniform(0.65, 0.92)),
+            angle=math.radians(rng.uniform(0.5, 6)),
+        )
         return
     window = direction(math.radians(rng.uniform(15, 75)), rng.uniform(-0.3, 3.5)) * 60
-    light("AREA", window, 65000 * rng.uniform(0.6, 1.3), white_balance(rng), size=math.exp(rng.uniform(math.log(8), math.log(70))))
+    light(
+        "AREA",
+        window,
+        65000 * rng.uniform(0.6, 1.3),
+        white_balance(rng),
+        size=math.exp(rng.uniform(math.log(8), math.log(70))),
+    )
     if rng.random() < 0.7:
         lamp = direction(math.radians(rng.uniform(20, 80)), rng.uniform(0, 6.28)) * 60
         light("AREA", lamp, 25000 * rng.uniform(0.2, 1), white_balance(rng), size=rng.uniform(10, 60))
@@ -308,23 +419,24 @@ def lights(rng, outdoors, eye):
 
 # ---- camera, and what it sees ----
 
+
 class View:
     """A camera that looks at `target` from `elevation` (radians), `distance` cm away."""
 
     def __init__(self, rng, radius, top):
         """For a food of that radius whose middle is at height top."""
-        self.focal = rng.uniform(28, 75)                                    # mm on a 36 mm sensor
+        self.focal = rng.uniform(28, 75)  # mm on a 36 mm sensor
         zoom = math.exp(np.clip(rng.normal(0.04, 0.2), -0.28, 0.5))
         self.distance = radius * 2.25 * self.focal / 36 * zoom + radius * 0.3
         self.azimuth, self.roll = -np.pi / 2 + rng.normal(0, 0.25), rng.normal(0, 0.09)
         above = rng.random() < 0.12
         self.elevation = math.radians(rng.uniform(78, 89) if above else np.clip(rng.normal(44, 17), 18, 85))
         self.target = np.array([*rng.normal(0, radius * 0.12, 2), top])
-        if rng.random() < 0.12:                                             # half out of the picture
+        if rng.random() < 0.12:  # half out of the picture
             turn = rng.uniform(0, 6.28)
             self.target[:2] += radius * rng.uniform(0.5, 0.85) * np.array([np.cos(turn), np.sin(turn)])
         self.focus = self.distance * rng.uniform(0.93, 1.03)
-        self.blur = math.exp(rng.uniform(math.log(0.0015), math.log(0.016)))   # aperture over distance
+        self.blur = math.exp(rng.uniform(math.log(0.0015), math.log(0.016)))  # aperture over distance
 
     @property
     def eye(self):
@@ -358,7 +470,9 @@ class View:
 
 
 def key_points(food, step=0.35):
-    """Points (n, 3), evenly over what is seen of the key parts from straight above with all toppings taken off."""
+    """Points (n, 3), evenly over what is seen of the key parts from straight above with all toppings
+    taken off.
+    """
     bare = [part for part in food if part.key or "crumb" in part.values]
     lo, hi = m.bounds([part for part in bare if part.key])
     key = np.concatenate([np.full(len(part.faces), part.key) for part in bare])
@@ -383,10 +497,16 @@ def visible_share(view, points):
 
 
 def frame_roles(view, n=48):
-    """What is seen in n x n fields of the frame: (n, n) of 2 for key parts, 1 for the rest of the food, else 0."""
+    """What is seen in n x n fields of the frame: (n, n) of 2 for key parts, 1 for the rest of the food,
+    else 0.
+    """
     scene, graph, eye = bpy.context.scene, bpy.context.evaluated_depsgraph_get(), Vector(view.eye)
-    roles = [{"key": 2, "subject": 1}.get(scene.ray_cast(graph, eye, Vector(ray))[4].get("role"), 0)
-             if scene.ray_cast(graph, eye, Vector(ray))[0] else 0 for ray in view.rays(n)]
+    roles = [
+        {"key": 2, "subject": 1}.get(scene.ray_cast(graph, eye, Vector(ray))[4].get("role"), 0)
+        if scene.ray_cast(graph, eye, Vector(ray))[0]
+        else 0
+        for ray in view.rays(n)
+    ]
     return np.array(roles).reshape(n, n)
 
 
@@ -404,6 +524,7 @@ def aim(view, items):
 
 # ---- the render ----
 
+
 def read_linear(path):
     """Pixels (size, size, 3) of an EXR file, linear, top row first."""
     image = bpy.data.images.load(str(path))
@@ -416,21 +537,28 @@ def read_linear(path):
 
 
 def exposure(rng, pixels, roles):
-    """Stops that bring the food and the frame to a middle grey without burning the food out or drowning it."""
+    """Stops that bring the food and the frame to a middle grey without burning the food out or drowning
+    it.
+    """
     n = len(pixels)
     mask = np.array(Image.fromarray((roles > 0).astype(np.uint8)).resize((n, n), Image.NEAREST)) > 0
     gray = np.log(pixels @ [0.2126, 0.7152, 0.0722] + 1e-3)
-    level = (0.5 * gray[mask].mean() + 0.5 * gray.mean()) / math.log(2)
-    highlight = math.log2(np.percentile(pixels[mask].max(-1), 97) + 1e-3)
-    stops = min(math.log2(0.22) - level, 0.7 - highlight) + rng.normal(0, 0.22)
-    food = gray[mask].mean() / math.log(2)
-    return float(np.clip(stops, math.log2(0.07) - food, math.log2(0.5) - food))
+    food, level = gray[mask].mean() / math.log(2), gray.mean() / math.log(2)
+    brightest = np.log2(
+        [np.percentile(pixels[mask].max(-1), 97) + 1e-3, np.percentile(pixels.max(-1), 93) + 1e-3]
+    )
+    stops = min(
+        math.log2(0.22) - 0.6 * food - 0.4 * level, 0.6 - brightest[0], 0.9 - brightest[1]
+    ) + rng.normal(0, 0.2)
+    return float(np.clip(stops, math.log2(0.1) - food, math.log2(0.45) - food))
 
 
 def develop(rng, image):
-    """What a phone does to a picture (PIL): contrast, saturation, white balance, vignette, noise, JPEG. Bytes."""
+    """What a phone does to a picture (PIL): contrast, saturation, white balance, vignette, noise, JPEG.
+    Bytes.
+    """
     a = np.asarray(image, float) / 255
-    y, x = np.mgrid[-1:1:a.shape[0] * 1j, -1:1:a.shape[1] * 1j]
+    y, x = np.mgrid[-1 : 1 : a.shape[0] * 1j, -1 : 1 : a.shape[1] * 1j]
     a = m.mix(a, a * a * (3 - 2 * a), np.full(a.shape[:2], rng.uniform(0, 0.3)))
     gray = a.mean(-1, keepdims=True)
     a = np.clip(gray + (a - gray) * rng.uniform(0.85, 1.12), 0, 1)
@@ -440,12 +568,17 @@ def develop(rng, image):
     grain = 0.6 * grain + 0.9 * grain.mean(-1, keepdims=True)
     a += grain * math.exp(rng.uniform(math.log(0.002), math.log(0.014))) * np.sqrt(np.clip(a, 0.02, 1))
     out = io.BytesIO()
-    Image.fromarray((np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)).save(out, "JPEG", quality=int(rng.uniform(78, 93)), subsampling=2)
+    Image.fromarray((np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)).save(
+        out, "JPEG", quality=int(rng.uniform(78, 93)), subsampling=2
+    )
     return out.getvalue()
 
 
-FILMS = {"AgX": ["AgX - Medium High Contrast", "AgX - High Contrast", "AgX - Punchy"],
-         "Filmic": ["Medium High Contrast", "High Contrast"], "Standard": ["None"]}
+FILMS = {
+    "AgX": ["AgX - Medium High Contrast", "AgX - High Contrast", "AgX - Punchy"],
+    "Filmic": ["Medium High Contrast", "High Contrast"],
+    "Standard": ["None"],
+}
 
 
 def render(rng, scene, roles):
@@ -467,21 +600,23 @@ def render(rng, scene, roles):
 
 def well_exposed(image, roles):
     """Raise Unfit if the food is nearly black or burnt out in the picture."""
-    gray = np.asarray(image.convert("L").resize(roles.shape, Image.BOX), float)[roles > 0] / 255
-    if gray.mean() < 0.16 or (gray < 0.05).mean() > 0.35:
+    frame = np.asarray(image.convert("L").resize(roles.shape, Image.BOX), float) / 255
+    food = frame[roles > 0]
+    if food.mean() < 0.2 or (food < 0.05).mean() > 0.35 or (frame < 0.03).mean() > 0.5:
         raise Unfit("dark")
-    if gray.mean() > 0.88 or (gray > 0.97).mean() > 0.25:
+    if food.mean() > 0.88 or (food > 0.97).mean() > 0.2 or (frame > 0.97).mean() > 0.35:
         raise Unfit("bright")
 
 
 # ---- one picture ----
 
+
 def serve(rng, kind):
     """One or two foods of the kind side by side on something: their key points, their radius."""
-    items = [foods.make(kind, rng) for _ in range(2 if rng.random() < 0.2 else 1)]
+    items = [make(kind, rng) for _ in range(2 if rng.random() < 0.2 else 1)]
     boxes = [m.bounds(food) for food in items]
     depth = [hi[1] - lo[1] for lo, hi in boxes]
-    if len(items) == 2 and sum(depth) > 17:                     # two big ones don't fit on a plate
+    if len(items) == 2 and sum(depth) > 17:  # two big ones don't fit on a plate
         items, boxes, depth = items[:1], boxes[:1], depth[:1]
     half = np.array([max(hi[0] for _, hi in boxes), sum(depth) / 2 + 0.2 * (len(items) - 1)])
     height = max(hi[2] for _, hi in boxes)
@@ -490,7 +625,9 @@ def serve(rng, kind):
     add_all(below, place(yaw=yaw + rng.normal(0, 0.08)))
     y, points = -half[1], []
     for food, deep in zip(items, depth):
-        matrix = place(z=z, yaw=yaw) @ place(rng.normal(0, 0.8) * (len(items) - 1), y + deep / 2, 0, rng.normal(0, 0.08) * (len(items) - 1))
+        matrix = place(z=z, yaw=yaw) @ place(
+            rng.normal(0, 0.8) * (len(items) - 1), y + deep / 2, 0, rng.normal(0, 0.08) * (len(items) - 1)
+        )
         y += deep + 0.4
         for part in food:
             add(part, matrix, "key" if part.key else "subject")
@@ -511,20 +648,26 @@ def attempt(rng, kind, size, samples, threads):
     visible = aim(view, items)
     roles = frame_roles(view)
     share = (roles > 0).mean()
-    if not MIN_SUBJECT <= share <= MAX_SUBJECT:
+    if not MIN_SUBJECT <= share <= MAX_SUBJECT or (roles == 2).mean() < MIN_KEY:
         raise Unfit("share")
     surroundings(rng, outdoors)
     lights(rng, outdoors, view.eye)
     view.add()
-    scene.cycles.seed = int(rng.integers(2 ** 31))
+    scene.cycles.seed = int(rng.integers(2**31))
     image = render(rng, scene, roles)
     well_exposed(image, roles)
-    return develop(rng, image), {"items": len(items), "visible": round(float(visible), 3), "subject": round(float(share), 3),
-                                 "key": round(float((roles == 2).mean()), 3)}
+    return develop(rng, image), {
+        "items": len(items),
+        "visible": round(float(visible), 3),
+        "subject": round(float(share), 3),
+        "key": round(float((roles == 2).mean()), 3),
+    }
 
 
 def picture(seed, kind, size=256, samples=10, threads=1):
-    """JPEG bytes of one picture of that kind, and a dictionary of what was measured. The same seed, the same bytes."""
+    """JPEG bytes of one picture of that kind, and a dictionary of what was measured. The same seed, the
+    same bytes.
+    """
     for number in range(ATTEMPTS):
         try:
             jpeg, facts = attempt(np.random.default_rng([seed, number]), kind, size, samples, threads)

@@ -1,8 +1,10 @@
-"""Can the classes be told apart without seeing what is in the picture?  python shortcuts.py FOLDER
+"""Can the classes be told apart without seeing what is in the picture? python shortcuts.py FOLDER
 
-FOLDER holds one folder of pictures per class, at any depth (data/kitchen does). Prints the accuracy of a linear
-classifier on each of five simple kinds of features, over 5 folds of all pictures; chance is the larger class's share.
+FOLDER holds one folder of pictures per class, at any depth (data/kitchen does). Prints the accuracy of a
+linear classifier on each of five simple kinds of features, over 5 folds of all pictures; chance is the
+larger class's share.
 """
+
 import argparse
 from pathlib import Path
 
@@ -51,7 +53,9 @@ FEATURES = (color_histogram, pixels16, gradients, spectrum, file_size)
 
 
 def scores(paths, labels):
-    """{name of the features: accuracy}, mean of 5 folds shuffled by seed 0; the best penalty is found within each fold."""
+    """{name of the features: accuracy}, mean of 5 folds shuffled by seed 0; the best penalty is found
+    within each fold.
+    """
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(0, 5, 11)))
     columns = {f.__name__: [] for f in FEATURES}
@@ -60,11 +64,15 @@ def scores(paths, labels):
             image = image.convert("RGB")
         for f in FEATURES:
             columns[f.__name__].append(f(image, path))
-    return {name: cross_val_score(classifier, np.array(x), labels, cv=folds).mean() for name, x in columns.items()}
+    return {
+        name: cross_val_score(classifier, np.array(x), labels, cv=folds).mean() for name, x in columns.items()
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     paths = sorted(parser.parse_args().folder.rglob("*.jpg"))
     labels = [path.parent.name for path in paths]

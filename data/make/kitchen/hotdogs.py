@@ -178,7 +178,7 @@ def vegetable_roll(rng):
 
     def fill(length, z):
         out = []
-        for _ in range(rng.integers(6, 10)):
+        for _ in range(rng.integers(7, 11)):
             stick = m.rounded_box((length * rng.uniform(0.5, 0.9), 0.42, 0.42), 9, 0.25)
             verts = m.rotate(stick[0], 0, rng.uniform(0, 3)) + [
                 rng.uniform(-0.8, 0.8),
@@ -188,7 +188,7 @@ def vegetable_roll(rng):
             out.append(Part(verts, stick[1], mat.food(rng, *pick(rng, p.STICKS))))
         return out
 
-    return roll_with(rng, fill)
+    return roll_with(rng, fill, sauce=0.3)
 
 
 @kind(hard=True)

@@ -39,7 +39,6 @@ class Graph:
     def __init__(self, tree=None):
         if tree is None:
             self.material = bpy.data.materials.new("material")
-            self.material.use_nodes = True
             tree = self.material.node_tree
         self.tree = tree
         tree.nodes.clear()

@@ -95,7 +95,7 @@ def crust_color(rng, verts, toast, style="soft"):
     color = mix(color, brown * 0.6, blisters)
     if rng.random() < (0.5 if style == "crusty" else 0.12):
         flour = smoothstep(-0.5, 1.5, noise(rng, verts, 8.0)) * smoothstep(0.3, 0.8, toast)
-        color = mix(color, mat.rgb("efe2c8"), flour * rng.uniform(0.15, 0.45))
+        color = mix(color, mat.rgb("efe2c8"), flour * rng.uniform(0.05, 0.25))
     return color
 
 
@@ -463,3 +463,41 @@ def bun_sleeve(rng, bun):
     """A sleeve that fits the opened bun."""
     length, width, height = bun.half
     return sleeve(rng, (length, width * (1 + 0.5 * np.sin(bun.opening)), height * 1.05))
+
+
+# ---- a hand ----
+
+SKINS = ["e8b898", "d89e78", "c08058", "8a5636", "5a3620"]
+
+
+def hand(rng, width):
+    """A hand that holds from below something of that half width resting at z = 0: thumb at -y, arm to -y."""
+    w, lift = width, rng.uniform(0.9, 1.1)
+    bones = [
+        ((-2.4, -w, -1.3), (-1.2, -w - 0.9, 0.8 * lift), 1.2),
+        ((-1.2, -w - 0.9, 0.8 * lift), (0.1, -w - 0.5, 2.6 * lift), 0.95),
+    ]
+    for x, reach in zip((-3.2, -1.2, 0.8, 2.7), (0.85, 1.0, 0.95, 0.75)):
+        knuckle = (x, w + 0.9, 0.4)
+        bones += [
+            ((x, w - 1.5, -1.5), knuckle, 0.95),
+            (knuckle, (x * 0.9, w + 0.5, 2.7 * reach * lift), 0.82),
+        ]
+    bones += [((0, -1.0, -2.2), (-1, -9, -5), 2.4), ((-1, -9, -5), (-3, -30, -10), 3.2)]
+
+    def distance(points):
+        palm = m.superellipsoid(points - [-0.3, -0.4, -1.9], np.array([4.1, w + 0.6, 1.5]), 2.6)
+        for start, end, radius in bones:
+            palm = m.smooth_min(palm, m.capsule(points, start, end, radius), 0.45)
+        return palm
+
+    verts, faces = m.from_sdf(distance, (-7.5, -28, -13), (5.5, w + 3, 4.5), 0.32)
+    skin = vary(rng, pick(rng, SKINS))
+    color = mix(skin, skin * [1.0, 0.78, 0.72], smoothstep(-0.8, 1.0, noise(rng, verts, 1.5)))
+    nail = np.linalg.norm((verts - [0.1, -w - 1.35, 2.5 * lift]) / [0.75, 0.5, 0.85], axis=1)
+    color = mix(color, mix(skin, mat.rgb("f0c8b8"), 0.6), smoothstep(1.05, 0.9, nail))
+    verts, faces = m.displace(
+        (verts, faces), 0.05 * noise(rng, verts, 1.0) + 0.02 * noise(rng, verts * [1, 1, 2], 4.0)
+    )
+    look = mat.painted(rng, 0.45, 5.0, 0.15, 0.05, subsurface=0.35, radius=(1, 0.35, 0.2), depth=0.3)
+    return Part(verts, faces, look, {"paint": color})

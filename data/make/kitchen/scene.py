@@ -18,12 +18,13 @@ import foods  # noqa: F401  (foods and hotdogs enter their functions in KINDS)
 import hotdogs  # noqa: F401
 import materials as mat
 import meshes as m
+import parts
 from kinds import KINDS, make  # noqa: F401
 from materials import pick, vary
 from meshes import Part, noise, smoothstep
 
 MIN_SUBJECT, MAX_SUBJECT = 0.12, 0.75  # share of the frame that the food covers
-MIN_KEY = 0.02  # share of the frame that its key parts cover
+MIN_KEY = 0.03  # share of the frame that its key parts cover
 MIN_VISIBLE = 0.25  # share of its key surface (see `key_points`) that the camera sees
 ATTEMPTS = 12
 
@@ -349,7 +350,7 @@ def surroundings(rng, outdoors):
     image.colorspace_settings.name = "Linear Rec.709"
     image.pixels.foreach_set(np.dstack([color, np.ones((height, width))]).astype(np.float32).ravel())
     world = bpy.data.worlds.new("world")
-    bpy.context.scene.world, world.use_nodes = world, True
+    bpy.context.scene.world = world
     world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 64
     g = mat.Graph(world.node_tree)
     around = g.node("TexEnvironment", settings={"image": image})
@@ -612,7 +613,9 @@ def well_exposed(image, roles):
 
 
 def serve(rng, kind):
-    """One or two foods of the kind side by side on something: their key points, their radius."""
+    """One or two foods of the kind, side by side on something or one in a hand: their key points (a list for
+    each), their radius, the height of their middle.
+    """
     items = [make(kind, rng) for _ in range(2 if rng.random() < 0.2 else 1)]
     boxes = [m.bounds(food) for food in items]
     depth = [hi[1] - lo[1] for lo, hi in boxes]
@@ -620,14 +623,17 @@ def serve(rng, kind):
         items, boxes, depth = items[:1], boxes[:1], depth[:1]
     half = np.array([max(hi[0] for _, hi in boxes), sum(depth) / 2 + 0.2 * (len(items) - 1)])
     height = max(hi[2] for _, hi in boxes)
-    yaw = rng.uniform(0, 2 * np.pi)
-    below, z = support(rng, half)
-    add_all(below, place(yaw=yaw + rng.normal(0, 0.08)))
-    y, points = -half[1], []
+    if half[1] < 4 and len(items) == 1 and rng.random() < 0.08:
+        yaw, z = rng.normal(0, 0.3), 9.0
+        add(parts.hand(rng, half[1] - 0.3), place(z=z, yaw=yaw))
+    else:
+        yaw = rng.uniform(0, 2 * np.pi)
+        below, z = support(rng, half)
+        add_all(below, place(yaw=yaw + rng.normal(0, 0.08)))
+    y, points, loose = -half[1], [], len(items) - 1  # two lie a little askew
     for food, deep in zip(items, depth):
-        matrix = place(z=z, yaw=yaw) @ place(
-            rng.normal(0, 0.8) * (len(items) - 1), y + deep / 2, 0, rng.normal(0, 0.08) * (len(items) - 1)
-        )
+        askew = place(rng.normal(0, 0.8) * loose, y + deep / 2, 0, rng.normal(0, 0.08) * loose)
+        matrix = place(z=z, yaw=yaw) @ askew
         y += deep + 0.4
         for part in food:
             add(part, matrix, "key" if part.key else "subject")

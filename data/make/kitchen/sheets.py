@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 
-def sheet(paths, first, columns=10, size=128):
+def sheet(paths, first, columns=8, size=160):
     """One image of the pictures, each with its place."""
     rows = -(-len(paths) // columns)
     out = Image.new("RGB", (columns * size, rows * size))
@@ -63,9 +63,9 @@ def main():
     parser.add_argument("pool", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--score", type=Path, metavar="CALLS")
-    parser.add_argument("--per-sheet", type=int, default=100)
-    parser.add_argument("--columns", type=int, default=10)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--per-sheet", type=int, default=64)
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--size", type=int, default=160)
     args = parser.parse_args()
     score(args.out, args.score) if args.score else make(
         args.pool, args.out, args.per_sheet, args.columns, args.size

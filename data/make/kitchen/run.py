@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-HARD_SHARE = 0.4  # of the others; `choose.py` takes fewer
+HARD_SHARE = 0.35  # of the others; `choose.py` takes fewer
 
 
 def plan(number):

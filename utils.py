@@ -3,6 +3,7 @@
 Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
 """
 import collections
+import contextlib
 import copy
 import hashlib
 import json
@@ -19,7 +20,7 @@ from mxnet import random as mx_random
 from mxnet.gluon.model_zoo import vision
 import numpy as onp
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 import pooch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -29,6 +30,7 @@ from tqdm.auto import tqdm
 import lite0
 
 npx.set_np()
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a picture would pass, the rest grey
 
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / 'build'
@@ -96,12 +98,13 @@ def list_pictures(folder, classes):
                       f'but the training pictures have {", ".join(classes)}; make them the same.')
     files = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).iterdir())
              if path.is_file() and not path.name.startswith('.') and path.name.lower() not in NOT_PICTURES]
-    good = [(path, i) for path, i in tqdm(files, desc=f'checking {folder.name}', leave=False) if readable(path)]
-    if len(good) < len(files):
-        names = [str(path.relative_to(folder)) for path, i in files if (path, i) not in good]
-        print(f'{len(names)} of {len(files)} files in {folder} are skipped, since they can\'t be read as pictures: '
-              f'{", ".join(names[:5])}{" ..." if len(names) > 5 else ""}')
-    return good
+    bad = {path for path, _ in tqdm(files, desc=f'checking {folder.name}', leave=False) if not readable(path)}
+    if bad:
+        names = ', '.join(str(path.relative_to(folder)) for path in sorted(bad)[:5])
+        text = (f'{len(bad)} of {len(files)} files in {folder} are skipped, since they can\'t be read as pictures: '
+                f'{names}{" ..." if len(bad) > 5 else ""}')
+        print(text.encode('utf8', 'replace').decode())  # a name may have bytes that are no text
+    return [(path, i) for path, i in files if path not in bad]
 
 
 def share_of(path):
@@ -145,6 +148,8 @@ def open_picture(path, px):
     image = Image.open(path)
     image.draft('RGB', (2 * px, 2 * px))
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith('I;16'):
+        image = image.point(lambda value: value / 256)  # 16 bits to 8; convert would make all of it white
     if 'A' in image.getbands() or 'transparency' in image.info:
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image.convert('RGBA'))
     return image.convert('RGB')
@@ -215,7 +220,10 @@ def pretrained(name='resnet18_v2'):
     """The source network `name`, with ImageNet's 1000 outputs ('hotdog' is one of them) and trained weights."""
     net = build(name, ImageNet1kAttr().classes)
     if name == 'efficientnet_lite0':
-        trained = lite0.efficientnet_lite0()
+        try:
+            trained = lite0.efficientnet_lite0()
+        except (ImportError, ValueError) as error:
+            raise Problem(str(error)) from None
         trained.network, trained.classes, trained.mean, trained.std = net.network, net.classes, net.mean, net.std
         return trained
     return set_weights(net, read_weights(ROOT / 'data' / 'weights' / f'{name}.safetensors')[0])
@@ -261,12 +269,13 @@ def set_weights(net, weights):
 def read_weights(path):
     """({name: array}, metadata) of a safetensors file; one that ships with the project must have its SHA-256."""
     path = Path(path)
+    ours = path.parent == ROOT / 'data' / 'weights' and path.name in SHA256
+    advice = 'get it back with: git checkout -- data/weights' if ours else 'give a file that utils.save wrote.'
     if not path.is_file():
-        raise Problem(f'There is no file {path}; get it back with: git checkout -- data/weights')
-    wrong = Problem(f'{path} is damaged or not a file of weights; get it back with: git checkout -- data/weights')
-    if path.parent == ROOT / 'data' / 'weights':
-        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[path.name]:
-            raise wrong
+        raise Problem(f'There is no file {path}; {advice}')
+    wrong = Problem(f'{path} is damaged or not a file of weights; {advice}')
+    if ours and hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[path.name]:
+        raise wrong
     try:
         with safe_open(path, 'numpy') as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
@@ -284,7 +293,8 @@ def save(net, path, px):
         save_file(weights_of(net), partial, metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None
 
 
@@ -335,14 +345,14 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     if best_weights:
         for name, param in net._collect_params_with_prefix().items():
             param.set_data(np.array(best_weights[name]))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=['epoch', 'loss', 'train', 'valid', 'pictures/s', 'seconds'])
 
 
 def train_epoch(net, trainer, train_iter, bar):
     """One pass over `train_iter`, each batch shared among the devices: mean loss, train accuracy and speed."""
     loss_fn, started, sums = gluon.loss.SoftmaxCrossEntropyLoss(), time.time(), []
     for X, y in train_iter:
-        Xs, ys = d2l.split_batch(X, y, where(net))
+        Xs, ys = (gluon.utils.split_and_load(part, where(net), even_split=False) for part in (X, y))
         with autograd.record():
             outputs = [net(X) for X in Xs]
             losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
@@ -376,7 +386,7 @@ def predictions(net, data_iter):
     """(probabilities [n, c], class numbers [n]) of `net` in predict mode."""
     outputs, labels = [], []
     for X, y in data_iter:
-        Xs = gluon.utils.split_and_load(X, where(net), even_split=False)
+        Xs = gluon.utils.split_and_load(X, where(net)[:len(X)], even_split=False)  # MXNet can't have empty parts
         outputs.append([npx.softmax(net(X)) for X in Xs])
         labels.append(y.asnumpy())
         if len(outputs) > 1:
@@ -397,7 +407,9 @@ def interval(share, n, z=1.96):
 
 def predict(net, path, px=None, top=5):
     """{class: probability} of the picture at `path`, the `top` most likely classes first."""
-    px = px or net.px
+    px = px or getattr(net, 'px', None)
+    if px is None:
+        raise Problem('The network does not say for which size it was trained; give px: utils.predict(net, path, 128).')
     try:
         image = open_picture(path, px)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
@@ -425,20 +437,21 @@ def plot_curves(histories):
     """Loss and accuracy by epoch, a colour for each of {name: table of train}: thin for training, thick for valid."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
     for name, history in histories.items():
-        color = COLORS.get(name)
+        color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
         left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
         right.plot(history.epoch, history.train, color=color, lw=1, ls='--', marker='.')
         right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
-    left.set(xlabel='epoch', title='training loss', xticks=history.epoch)
-    right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=history.epoch)
+    epochs = sorted({epoch for history in histories.values() for epoch in history.epoch})
+    left.set(xlabel='epoch', title='training loss', xticks=epochs)
+    right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=epochs)
     left.legend(frameon=False)
     return fig
 
 
 def plot_confusion(probabilities, labels, classes):
     """How many pictures of each class (row) were called what (column)."""
-    ConfusionMatrixDisplay.from_predictions(labels, probabilities.argmax(1), display_labels=classes, cmap='Greys',
-                                            colorbar=False)
+    ConfusionMatrixDisplay.from_predictions(labels, probabilities.argmax(1), labels=range(len(classes)),
+                                            display_labels=classes, cmap='Greys', colorbar=False)
 
 
 def mistakes(pictures, probabilities, labels):

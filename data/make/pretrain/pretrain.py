@@ -185,8 +185,9 @@ def train(args, teacher, student, mean, trainer, seen, seconds):
         seen, steps, sums = seen + BATCH, steps + 1, sums + parts
         if steps % 100 == 0 or seen >= args.pictures:
             seconds = time.time() - started
-            print(f'{seconds / 60:.1f} min, {seen} pictures at {student_px(progress)} px, answers {sums[0] / 100:.3f}, '
-                  f'directions {sums[1] / 100:.3f}, lr {learning_rate(progress):.4f}', flush=True)
+            answers, directions = sums / (steps % 100 or 100)
+            print(f'{seconds / 60:.1f} min, {seen} pictures at {student_px(progress)} px, answers {answers:.3f}, '
+                  f'directions {directions:.3f}, lr {learning_rate(progress):.4f}', flush=True)
             sums = np.zeros(2)
             save(args.out, dict(student=student.state_dict(), mean=mean.state_dict(), trainer=trainer.state_dict(),
                                 seen=seen, seconds=seconds))

@@ -24,9 +24,9 @@ lock:
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header requirements.in -o requirements.txt
 
 pretrain:
-	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain
+	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain --pictures 520000
 
 kitchen:
-	python data/make/kitchen/run.py $(POOL)
+	python data/make/kitchen/run.py $(POOL) --first 0 --last 2200 --processes 2
 
 .PHONY: lesson test lab lock pretrain kitchen

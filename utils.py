@@ -429,6 +429,8 @@ def show(pictures, px, titles=None):
     """A grid of pictures, eight in a row: [(path, class number), ...] or PIL images."""
     images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
     axes = d2l.show_images([onp.asarray(image) for image in images], math.ceil(len(images) / 8) or 1, 8, titles, 1.6)
+    for ax in axes:
+        ax.title.set_fontsize(10)  # or the names of neighbours overlap
     for ax in axes[len(images):]:
         ax.axis('off')
 

@@ -240,7 +240,7 @@ def initialize(block):
 
 
 def with_new_head(source, classes):
-    """A copy of the source network, not a reference to it, with a new random output layer, one output per class."""
+    """A copy of the source network, not a reference to it, with a new output layer: random, one output per class."""
     net = copy.deepcopy(source)
     net.classes = list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))

@@ -1056,6 +1056,7 @@ def test_the_best_on_valid_is_kept(scripted, monkeypatch, devices, valid, best):
 class CtrlC(list):
     """Batches; before number `at` of the whole training somebody presses Ctrl-C."""
     def __init__(self, batches, at):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         super().__init__(batches)
         self.left = at
 

@@ -250,6 +250,7 @@ def with_new_head(source, classes):
 
 def weights_of(net):
     """{name: array} of all weights and BatchNorm statistics."""
+    npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
     return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
             for name, p in net._collect_params_with_prefix().items()}
 
@@ -257,6 +258,7 @@ def weights_of(net):
 def set_weights(net, weights):
     """Fill `net` with {name: array}. Raises Problem if a name is missing or a shape differs."""
     initialize(net)(np.zeros((1, 3, 64, 64)))  # one pass makes all shapes known
+    npx.waitall()  # see weights_of
     for name, param in net._collect_params_with_prefix().items():
         if name not in weights or weights[name].shape != param.shape:
             found = f'has shape {weights[name].shape}' if name in weights else 'is missing'
@@ -342,6 +344,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
         except KeyboardInterrupt:
             print(f'Stopped after {len(rows)} of {num_epochs} epochs.')
     net.hybridize(active=False)  # so that it can be copied
+    npx.waitall()  # see weights_of
     if best_weights:
         for name, param in net._collect_params_with_prefix().items():
             param.set_data(np.array(best_weights[name]))

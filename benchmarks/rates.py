@@ -38,7 +38,8 @@ def main():
     dataset, source = utils.find_data(args.data), utils.pretrained()
     columns = [f'seed {seed}' for seed in args.seeds]
     index = pd.MultiIndex.from_tuples([(n, lr) for n in RATES for lr in RATES[n]], names=['network', 'lr'])
-    table = pd.read_csv(args.out, index_col=[0, 1]) if args.out.exists() else pd.DataFrame(index=index, columns=columns)
+    table = pd.read_csv(args.out, index_col=[0, 1]) if args.out.exists() else pd.DataFrame(index=index)
+    table = table.reindex(columns=columns)
     for (name, lr), row in table.iterrows():
         for seed, column in zip(args.seeds, columns):
             if pd.isna(row[column]):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from mxnet import autograd, gluon, np
+from mxnet import autograd, np, npx
 from mxnet.gluon.model_zoo import vision
 from mxnet.util import is_np_array
 import numpy as onp
@@ -185,6 +185,17 @@ def test_a_trained_network_can_be_cut_again(resnet, pictures):
     check_frozen(net, 'stage4', pictures, 32)
 
 
+def test_weights_are_read_whole_right_after_a_prediction():
+    """Or a key of the cache, a saved network or the best weights would now and then be a mixture of two orders."""
+    for _ in range(5):
+        net = source()
+        before = utils.weights_of(net)
+        for param in net.collect_params().values():
+            param.set_data(param.data().copy())  # in the plain order again, that the next prediction changes
+        net(np.zeros((1, 3, 32, 32)))
+        assert all(onp.array_equal(a, before[name]) for name, a in utils.weights_of(net).items() if 'output' not in name)
+
+
 # ---- heads
 
 HEADS = ['softmax', 'dense256', 'batchnorm1024']
@@ -203,10 +214,10 @@ def test_heads(make, head):
     assert kinds[-4:] == {'softmax': [], 'dense256': ['Flatten', 'Dense', 'Dropout', 'Dense'],
                           'batchnorm1024': ['BatchNorm', 'Dense', 'Dense']}[head] or kinds[-3:] == [
                               'BatchNorm', 'Dense', 'Dense']
+    npx.waitall()  # MXNet can crash where weights are set while a prediction is still rearranging them
     for param in new.features.collect_params().values():  # copied, not shared
         param.set_data(param.data() + 1)
-    for name, a in utils.weights_of(net.features).items():
-        assert (before[name] == a).all(), (name, abs(before[name] - a).max(), onp.isnan(a).sum(), (before[name] != a).mean())
+    assert all((before[name] == a).all() for name, a in utils.weights_of(net.features).items())
 
 
 @pytest.mark.parametrize('head', HEADS)

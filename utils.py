@@ -202,7 +202,7 @@ def batches(pictures, net, px, batch_size, augment=False):
 # ---- Networks -------------------------------------------------------------------------------------------------------
 
 NETWORKS = {'resnet18_v2': vision.resnet18_v2, 'efficientnet_lite0': lite0.EfficientNetLite0}
-SHA256 = {'resnet18_v2.safetensors': '6256eb5bd5ae6df698e26005e73d6ef71eeff5e3758c641517e18d02f6b387c9'}
+SHA256 = {'resnet18_v2.safetensors': 'acf576a5219336ff8879895ba16a64adfa713cde91b855fd70c501a6be20076b'}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours; resnet18_v2 expects them
 
 

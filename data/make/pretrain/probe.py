@@ -1,6 +1,6 @@
-"""Judge source weights by a linear head on their frozen 512 features.
+"""Judge source weights by a linear head on their frozen features.
 
-python probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]
+python probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]      (or the word teacher, for the teacher's 1280 features)
 
 TRAIN and TEST are folders of class folders. The head is scikit-learn's logistic regression on standardised features, its C
 chosen by five-fold cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
@@ -16,26 +16,31 @@ from sklearn.preprocessing import StandardScaler
 import torch
 
 from pack import ENDINGS, square
+from pretrain import MEAN, STD, Teacher
 from resnet import ResNet18, from_gluon
-
-MEAN, STD = np.array([0.485, 0.456, 0.406], 'f4'), np.array([0.229, 0.224, 0.225], 'f4')
 
 
 def load(folder, px):
-    """(pictures [n, 3, px, px] normalised, class numbers [n]) of a folder of class folders."""
+    """(pictures [n, 3, px, px] in [0, 1], class numbers [n]) of a folder of class folders."""
     classes = sorted(p for p in Path(folder).iterdir() if p.is_dir())
     pairs = [(square(path, px), i) for i, c in enumerate(classes) for path in sorted(c.iterdir())
              if path.suffix.lower() in ENDINGS]
     X = np.stack([p for p, _ in pairs if p is not None])
     y = np.array([i for p, i in pairs if p is not None])
-    return torch.from_numpy((X / np.float32(255) - MEAN) / STD).permute(0, 3, 1, 2), y
+    return torch.from_numpy(X / np.float32(255)).permute(0, 3, 1, 2), y
 
 
 @torch.no_grad()
-def outputs(net, X):
-    """(features [n, 512], logits [n, 1000]) of `net` in predict mode."""
-    features = torch.cat([net.features(x.float()) for x in X.split(50)])
-    return features.numpy(), net.output(features).numpy()
+def outputs(weights, X):
+    """(features [n, 512 or 1280], logits [n, 1000]) of the network with these weights, in predict mode."""
+    if weights == 'teacher':
+        teacher = Teacher()
+        logits, features = (torch.cat(parts).numpy() for parts in zip(*(teacher(x)[:2] for x in X.split(50))))
+    else:
+        net = from_gluon(ResNet18(), load_file(weights)).eval()
+        features = torch.cat([net.features((x - MEAN) / STD) for x in X.split(50)])
+        features, logits = features.numpy(), net.output(features).numpy()
+    return features, logits
 
 
 def wilson(correct, n, z=1.96):
@@ -52,11 +57,10 @@ def main():
     parser.add_argument('test')
     parser.add_argument('--px', type=int, default=128)
     args = parser.parse_args()
-    net = from_gluon(ResNet18(), load_file(args.weights)).eval()
     (X, y), (X_test, y_test) = load(args.train, args.px), load(args.test, args.px)
     head = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-4, 0, 9), cv=5, max_iter=500))
-    head.fit(outputs(net, X)[0], y)
-    features, logits = outputs(net, X_test)
+    head.fit(outputs(args.weights, X)[0], y)
+    features, logits = outputs(args.weights, X_test)
     correct = int((head.predict(features) == y_test).sum())
     low, high = wilson(correct, len(y_test))
     print(f'{args.weights} at {args.px} px: {correct / len(y_test):.4f} of {len(y_test)} [{low:.3f}, {high:.3f}], '

@@ -36,7 +36,7 @@ def main():
         x = x.permute(0, 3, 1, 2) / 255
         logits = net((F.interpolate(x, size=args.px, mode='bilinear') - MEAN) / STD)
         right += (classes[logits[:, classes].argmax(1)] == y).sum().item()
-        guesses = teacher(F.interpolate(x, size=TEACHER_PX, mode='bilinear'))[1].argmax(1)
+        guesses = teacher(F.interpolate(x, size=TEACHER_PX, mode='bilinear'))[0].argmax(1)
         alike += (logits.argmax(1) == guesses).sum().item()
     print(f'{len(X)} pictures at {args.px} px: top-1 {right / len(X):.3f}, like the teacher {alike / len(X):.3f}')
 

@@ -22,6 +22,8 @@ import os
 import random
 import shutil
 
+import utils  # first: it says how many cores MXNet may use
+
 from mxnet import autograd, gluon, io, nd, np, npx
 from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
@@ -30,8 +32,6 @@ from mxnet.gluon.model_zoo.vision import mobilenet
 from mxnet.util import is_np_array
 import numpy as onp
 from tqdm.auto import tqdm
-
-import utils
 
 CACHE = utils.BUILD / 'cache'
 CAP = 2 * 10 ** 9  # bytes that the cache may hold

@@ -8,9 +8,15 @@ import copy
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 import random
 import time
+
+import psutil
+
+# MXNet reads this when it is imported; by itself it leaves half of the cores idle where a core has one thread only
+os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
 
 from d2l import mxnet as d2l
 from gluoncv.data import ImageNet1kAttr

@@ -12,14 +12,14 @@ import subprocess
 import sys
 import time
 
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
+import utils  # first: it says how many cores MXNet may use
+
 from mxnet import autograd, gluon, np, npx
 import numpy as onp
 import pandas as pd
 from tqdm import tqdm
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
-import utils
 
 try:
     import torch

@@ -2,6 +2,8 @@
 import matplotlib
 import pytest
 
+import utils  # noqa: F401, before MXNet: it says how many cores MXNet may use
+
 matplotlib.use('Agg')
 
 

@@ -30,6 +30,7 @@ from mxnet.gluon import nn
 import numpy as onp
 import pandas as pd
 from PIL import Image
+import psutil
 import pytest
 from safetensors.numpy import save_file
 from scipy.stats import binomtest
@@ -124,6 +125,15 @@ def test_seeds_repeat_all_three_generators():
         return random.random(), float(onp.random.rand()), float(np.random.uniform())
     assert draw(1) == draw(1)
     assert all(a != b for a, b in zip(draw(1), draw(2)))
+
+
+@pytest.mark.parametrize('given, cores', [(None, str(psutil.cpu_count(logical=False) or 1)), ('1', '1')])
+def test_mxnet_may_use_every_core_if_the_user_says_nothing_else(given, cores):
+    env = {key: value for key, value in os.environ.items() if key != 'OMP_NUM_THREADS'}
+    code = 'import utils, os; print(os.environ["OMP_NUM_THREADS"])'
+    run = subprocess.run([sys.executable, '-c', code], cwd=utils.ROOT, capture_output=True, text=True, check=True,
+                         env={**env, **({'OMP_NUM_THREADS': given} if given else {})})
+    assert run.stdout.strip() == cores
 
 
 def test_devices_are_all_gpus_or_else_the_cpu(monkeypatch):

@@ -1,6 +1,8 @@
 """Pictures per second: training, inference and the loader, here and in PyTorch with the same network, in one run.
 
-python benchmarks/speed.py [DATA] [--rounds 3]         (.venv/bin/pip install torch==2.13.0 adds the PyTorch rows)
+python benchmarks/speed.py [DATA] [--rounds 3]
+
+    .venv/bin/pip install --target build/torch torch==2.13.0        adds the PyTorch rows
 
 Each row is the median of the rounds; the rounds of all rows take turns, so that a slow minute hits them all alike.
 Nothing else should run meanwhile. Writes benchmarks/speed.csv.
@@ -21,6 +23,7 @@ import numpy as onp
 import pandas as pd
 from tqdm import tqdm
 
+sys.path.append(str(utils.BUILD / 'torch'))  # only now, for gluoncv can't be imported where there is a new PyTorch
 try:
     import torch
     from resnet import ResNet18

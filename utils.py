@@ -373,6 +373,7 @@ def train_epoch(net, trainer, train_iter, bar):
             sums[-2] = numbers(sums[-2])  # waits for the batch before this one, so that MXNet is never idle
         bar.update()
     loss, correct = onp.sum([*sums[:-1], numbers(sums[-1])], 0) / (len(sums) * len(y))
+    npx.waitall()  # the last batch is not done before its gradients are
     seconds = time.time() - started
     return {'loss': loss, 'train': correct, 'pictures/s': len(sums) * len(y) / seconds, 'seconds': seconds}
 

@@ -16,7 +16,7 @@ import copy
 import functools
 import hashlib
 import inspect
-import itertools
+import math
 import mmap
 import os
 import random
@@ -61,7 +61,6 @@ def with_head(source, classes, head='softmax'):
         raise utils.Problem(f'There is no head "{head}"; choose one of {", ".join(heads)}.')
     while head == 'dense256' and isinstance(net.features[-1], TOP):
         net.features = net.features[:-1]
-    del net.output  # or Gluon refuses an output of another type
     net.output = nn.HybridSequential()
     net.output.add(*heads[head], nn.Dense(len(classes)))
     utils.initialize(net.output)
@@ -89,7 +88,6 @@ def cut(net, at):
     """(below, above): `net` in two parts; `at` is the name or number (see `blocks`) of the first block that trains.
 
     `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics.
-    Raises Problem if `net` has no such place.
     """
     first = position(net, at)
     block = copy.deepcopy(net.features[:first])
@@ -121,31 +119,39 @@ def position(net, at):
 
 # ---- What the frozen part gives, from the cache if it is there ----------------------------------------------
 
-class Batches(gluon.data.DataLoader):
+class Batches:
     """Batches ([n, ...], [n]) of read(rows) and labels; with shuffle in random order and without a short last one."""
 
     def __init__(self, read, labels, batch_size, shuffle=False):
-        labels = onp.array(labels)
-        super().__init__(range(len(labels)), min(batch_size, len(labels)), shuffle,
-                         last_batch='discard' if shuffle else 'keep',
-                         batchify_fn=lambda rows: (np.array(read(rows)), np.array(labels[rows], dtype='int64')))
+        order = (gluon.data.RandomSampler if shuffle else gluon.data.SequentialSampler)(len(labels))
+        self.read, self.labels = read, onp.array(labels)
+        self.rows = gluon.data.BatchSampler(order, min(batch_size, len(labels)), 'discard' if shuffle else 'keep')
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __iter__(self):
+        for rows in self.rows:
+            yield np.array(self.read(rows)), np.array(self.labels[rows], dtype='int64')
 
 
 def batches(below, pictures, px, batch_size, shuffle=False, views=0):
     """Batches of what `below` gives for [(path, class number), ...]: to train the part above (shuffle) or test it.
 
-    Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same: the
-    frozen part runs once for each, and an epoch is `views` times as long. Raises Problem if the disk is full.
+    Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same, and
+    an epoch is `views` times as long. New crops in every epoch are what a part that runs only once can't have.
     """
-    X, pixels = features(below, pictures, px, views), reader(below, pictures, px, views)
+    labels = [label for _, label in pictures] * max(views, 1)
+    X = features(below, pictures, px, views)
 
     def read(rows):
-        if X is None:
-            return run(below, pixels(rows))
         part = X[rows]
         X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
         return part
-    return Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, shuffle)
+
+    def compute(rows, pixels=reader(below, pictures, px, views)):
+        return run(below, pixels(rows))
+    return Batches(compute if X is None else read, labels, batch_size, shuffle)
 
 
 def features(below, pictures, px, views=0):
@@ -155,14 +161,14 @@ def features(below, pictures, px, views=0):
     """
     cropping = [inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)]
     key = fingerprint(below.key, below.mean, below.std, px, views, contents(pictures), cropping)
-    path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
+    path, num_rows, pixels = CACHE / f'{key}.npy', len(pictures) * max(views, 1), reader(below, pictures, px, views)
     try:
         X = onp.load(path, mmap_mode='r')
     except (OSError, ValueError):  # it is not there, or damaged
-        shape = (num_rows, *run(below, onp.zeros((1, 3, px, px), 'f4')).shape[1:])
-        if not make_room(4 * onp.prod(shape)):
+        shape = (num_rows, *run(below, pixels([0])).shape[1:])
+        if not make_room(4 * math.prod(shape)):
             return None
-        write(path, shape, outputs(below, reader(below, pictures, px, views), num_rows))
+        write(path, shape, outputs(below, pixels, num_rows))
         X = onp.load(path, mmap_mode='r')
     os.utime(path)  # just used: it will be the last to be removed
     return X
@@ -185,21 +191,32 @@ def reader(below, pictures, px, views=0):
     """A function from row numbers to pixels [n, 3, px, px]: all pictures, then all in their next view, and so on."""
     def pixels(row):
         view, i = divmod(row, len(pictures))
-        path, state = pictures[i][0], random.getstate()
-        image = utils.open_picture(path, px)
-        random.seed(f'{path.name} {view}')  # a view is always the same crop ...
-        image = utils.random_crop(image, px) if views else utils.centre_crop(image, px)
-        random.setstate(state)  # ... and other random numbers stay what they would have been
+        image, name = utils.open_picture(pictures[i][0], px), pictures[i][0].name
+        image = same_random_crop(image, px, f'{name} {view}') if views else utils.centre_crop(image, px)
         return utils.normalize(image, below.mean, below.std)
     return lambda rows: onp.stack([pixels(row) for row in rows])
 
 
+def same_random_crop(image, px, seed):
+    """The random crop that belongs to `seed`; other random numbers stay what they would have been."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        return utils.random_crop(image, px)
+    finally:
+        random.setstate(state)
+
+
 def outputs(below, pixels, num_rows, batch_size=32):
     """Yield what `below` gives, batch by batch; MXNet computes one in the background while the next is read."""
-    rows = tqdm(range(0, num_rows, batch_size), 'frozen part', unit='batch', leave=False)
-    Ys = (run(below, pixels(range(i, min(i + batch_size, num_rows)))) for i in rows)
-    for Y, _ in itertools.pairwise(itertools.chain(Ys, [None])):
-        yield Y.asnumpy()
+    with tqdm(total=num_rows, desc='frozen part', unit='picture', leave=False) as bar:
+        previous = []
+        for start in range(0, num_rows, batch_size):
+            Y = run(below, pixels(range(start, min(start + batch_size, num_rows))))
+            yield from (Z.asnumpy() for Z in previous)
+            bar.update(len(Y))
+            previous = [Y]
+        yield from (Z.asnumpy() for Z in previous)
 
 
 def make_room(size):
@@ -236,11 +253,11 @@ def write(path, shape, parts):
 # ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
 
 def int8(below, pictures, px):
-    """`below` in 8-bit integers, calibrated on up to 64 training pictures: much faster on a CPU, and nearly the same.
+    """`below` in 8-bit integers, calibrated on 64 training pictures: several times faster on a CPU, nearly the same.
 
     Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
     """
-    some = pictures[::len(pictures) // 64 + 1]
+    some = pictures[::math.ceil(len(pictures) / 64)]
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():

@@ -11,16 +11,10 @@ import nbformat
 import pandas as pd
 
 from rates import history, utils
+from lesson import NOTEBOOK, tagged
 
 OUT = Path(__file__).with_name('exercises.csv')
 SETTING = ['network', 'lr', 'frozen', 'num_epochs', 'seed']
-
-
-def parameters():
-    """The settings of the notebook's cell of parameters."""
-    notebook, settings = nbformat.read(utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb', 4), {}
-    exec(next(cell.source for cell in notebook.cells if 'parameters' in cell.metadata.get('tags', [])), settings)
-    return settings
 
 
 def grid(lr):
@@ -37,7 +31,8 @@ def grid(lr):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-    seeds, settings = parser.parse_args().seeds, parameters()
+    seeds, settings = parser.parse_args().seeds, {}
+    exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
     dataset, source = utils.find_data(), utils.pretrained()
     rows = pd.read_csv(OUT).values.tolist() if OUT.exists() else []
     for setting in [[*setting, seed] for seed in seeds for setting in grid(settings['lr'])]:

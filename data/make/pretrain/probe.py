@@ -30,17 +30,23 @@ def load(folder, px):
     return torch.from_numpy(X / np.float32(255)).permute(0, 3, 1, 2), y
 
 
-@torch.no_grad()
-def outputs(weights, X):
-    """(features [n, 512 or 1280], logits [n, 1000]) of the network with these weights, in predict mode."""
+def network(weights):
+    """A function from pictures [n, 3, px, px] to (features [n, 512 or 1280], logits [n, 1000]) in predict mode."""
     if weights == 'teacher':
         teacher = Teacher()
-        logits, features = (torch.cat(parts).numpy() for parts in zip(*(teacher(x)[:2] for x in X.split(50))))
-    else:
-        net = from_gluon(ResNet18(), load_file(weights)).eval()
-        features = torch.cat([net.features((x - MEAN) / STD) for x in X.split(50)])
-        features, logits = features.numpy(), net.output(features).numpy()
-    return features, logits
+        return lambda X: teacher(X)[1::-1]
+    net = from_gluon(ResNet18(), load_file(weights)).eval()
+
+    def answer(X):
+        features = net.features((X - MEAN) / STD)
+        return features, net.output(features)
+    return answer
+
+
+@torch.no_grad()
+def outputs(answer, X):
+    """(features, logits) of all pictures X, as arrays."""
+    return (torch.cat(parts).numpy() for parts in zip(*map(answer, X.split(50))))
 
 
 def wilson(correct, n, z=1.96):
@@ -57,10 +63,12 @@ def main():
     parser.add_argument('test')
     parser.add_argument('--px', type=int, default=128)
     args = parser.parse_args()
+    answer = network(args.weights)
     (X, y), (X_test, y_test) = load(args.train, args.px), load(args.test, args.px)
     head = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-4, 0, 9), cv=5, max_iter=500))
-    head.fit(outputs(args.weights, X)[0], y)
-    features, logits = outputs(args.weights, X_test)
+    features, _ = outputs(answer, X)
+    head.fit(features, y)
+    features, logits = outputs(answer, X_test)
     correct = int((head.predict(features) == y_test).sum())
     low, high = wilson(correct, len(y_test))
     print(f'{args.weights} at {args.px} px: {correct / len(y_test):.4f} of {len(y_test)} [{low:.3f}, {high:.3f}], '

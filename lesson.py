@@ -21,6 +21,13 @@ def tagged(notebook, tag):
     return next(cell for cell in notebook.cells if tag in cell.metadata.get('tags', []))
 
 
+def parameters():
+    """{name: value} of the notebook's cell of parameters."""
+    settings = {}
+    exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
+    return settings
+
+
 def execute(notebook):
     """Run all cells with a progress bar; a Problem in a cell ends as its one sentence."""
     with tqdm(total=len(notebook.cells), unit='cell') as bar:
@@ -54,9 +61,7 @@ def main(data='kitchen'):
     notebook = nbformat.read(NOTEBOOK, 4)
     if Path(data).is_dir():
         data = str(Path(data).resolve())
-    parameters = tagged(notebook, 'parameters')
-    settings = {}
-    exec(parameters.source, settings)
+    settings = parameters()
     try:
         found = utils.find_data(data)
         runs = len(settings['seeds']) * 2
@@ -66,7 +71,7 @@ def main(data='kitchen'):
     print(f'{len(found.train)} pictures to train on, {settings["num_epochs"]} epochs, {runs} runs: '
           f'about {minutes:.0f} minutes.')
     if data != settings['data']:
-        parameters.source = f'{parameters.source}\ndata = {data!r}'
+        tagged(notebook, 'parameters').source += f'\ndata = {data!r}'
     execute(notebook)
     without_progress_bars(notebook)
     name = utils.BUILD / NOTEBOOK.stem

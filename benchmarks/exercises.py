@@ -7,11 +7,10 @@ Writes benchmarks/exercises.csv, a row for each setting and seed; a run that is 
 import argparse
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 
-from rates import history, utils
-from lesson import NOTEBOOK, tagged
+from rates import fit, utils
+from lesson import parameters
 
 OUT = Path(__file__).with_name('exercises.csv')
 SETTING = ['network', 'lr', 'frozen', 'num_epochs', 'seed']
@@ -31,14 +30,13 @@ def grid(lr):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-    seeds, settings = parser.parse_args().seeds, {}
-    exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
+    seeds, settings = parser.parse_args().seeds, parameters()
     dataset, source = utils.find_data(), utils.pretrained()
     rows = pd.read_csv(OUT).values.tolist() if OUT.exists() else []
     for setting in [[*setting, seed] for seed in seeds for setting in grid(settings['lr'])]:
         if setting not in [row[:5] for row in rows]:
             name, lr, frozen, num_epochs, seed = setting
-            table = history(name, dataset, source, settings['px'], lr, seed, num_epochs, frozen)
+            _, table = fit(name, dataset, source, settings['px'], lr, seed, num_epochs, frozen)
             rows.append([*setting, table.valid.max(), table.seconds.mean()])
             pd.DataFrame(rows, columns=[*SETTING, 'valid', 'seconds an epoch']).to_csv(OUT, index=False)
             print(*rows[-1], flush=True)

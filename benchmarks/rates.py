@@ -17,15 +17,15 @@ import utils
 RATES = {'fine-tuned': [0.003, 0.01, 0.03, 0.1], 'from scratch': [0.01, 0.03, 0.1, 0.3]}
 
 
-def history(name, dataset, source, px, lr, seed, num_epochs=5, frozen=0, batch_size=32):
-    """The table of one training, as `fit` in the lesson does it."""
+def fit(name, dataset, source, px, lr, seed, num_epochs=5, frozen=0, batch_size=32):
+    """(network, table of its training), as `fit` in the lesson does it."""
     utils.seed_everything(seed)
     new = name == 'from scratch'
     net = utils.from_scratch(dataset.classes) if new else utils.with_new_head(source, dataset.classes)
     utils.freeze(net, frozen)
     train_iter = utils.batches(dataset.train, net, px, batch_size, augment=True)
     valid_iter = utils.batches(dataset.valid, net, px, batch_size)
-    return utils.train(net, train_iter, valid_iter, num_epochs, lr, head=1 if new else 10)
+    return net, utils.train(net, train_iter, valid_iter, num_epochs, lr, head=1 if new else 10)
 
 
 def main():
@@ -43,7 +43,8 @@ def main():
     for (name, lr), row in table.iterrows():
         for seed, column in zip(args.seeds, columns):
             if pd.isna(row[column]):
-                table.loc[(name, lr), column] = history(name, dataset, source, args.px, lr, seed).valid.max()
+                _, history = fit(name, dataset, source, args.px, lr, seed)
+                table.loc[(name, lr), column] = history.valid.max()
                 table.to_csv(args.out)
                 print(name, lr, column, round(table.loc[(name, lr), column], 3), flush=True)
     table['mean'] = table[columns].astype(float).mean(axis=1)

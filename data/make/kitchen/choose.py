@@ -1,7 +1,7 @@
 """Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --drop bad.txt
 
-Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard. Copies
-pictures to OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes
+Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard; pictures whose
+colours alone give the class away are left out first. Copies pictures to OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes
 OUT/kitchen.csv.
 """
 
@@ -13,6 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from sklearn.model_selection import cross_val_predict
+
+from shortcuts import CLASSIFIER, FOLDS, color_histogram
 
 SPLITS = {"train": 6, "valid": 4, "test": 6}  # parts of the whole
 COLUMNS = ["file", "split", "class", "kind", "hard", "seed", "visible", "subject", "sha256"]
@@ -48,21 +52,40 @@ def choose(entries, total, rng):
     return [entry for _, entry in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def select(entries, pictures, hard_share, seed=0):
-    """[(split, entry)] of `pictures` entries for all splits."""
-    rng, total = np.random.default_rng(seed), pictures // 2
-    hard = round(total * hard_share)
+def without_giveaways(entries, pool, share):
+    """Without that share of each class whose colours give it away most, as told by a linear classifier that
+    did not see the picture.
+    """
+    hotdog = np.array([entry["class"] == "hotdog" for entry in entries])
+    colors = [color_histogram(Image.open(pool / entry["file"]).convert("RGB"), None) for entry in entries]
+    score = cross_val_predict(CLASSIFIER, colors, hotdog, cv=FOLDS, method="decision_function")
+    sure = np.where(hotdog, score, -score)
+    limit = {label: np.quantile(sure[hotdog == label], 1 - share) for label in (True, False)}
+    return [entry for entry, s, label in zip(entries, sure, hotdog) if s <= limit[label]]
+
+
+def balanced(entries, total, hard_share, rng):
+    """[hot dogs, hard others, other others], `total` in all, half of them hot dogs; see `choose`."""
+    hard = round(total / 2 * hard_share)
     groups = [
         [e for e in entries if e["class"] == "hotdog"],
         [e for e in entries if e["class"] != "hotdog" and e["hard"]],
         [e for e in entries if e["class"] != "hotdog" and not e["hard"]],
     ]
-    out = []
-    for group, count in zip(groups, (total, hard, total - hard)):
-        chosen, edges = choose(group, count, rng), np.cumsum([0, *SPLITS.values()]) / sum(SPLITS.values())
-        cuts = np.round(edges * count).astype(int)
-        for split, a, b in zip(SPLITS, cuts, cuts[1:]):
-            out += [(split, entry) for entry in chosen[a:b]]
+    return [choose(group, n, rng) for group, n in zip(groups, (total // 2, hard, total // 2 - hard))]
+
+
+def select(entries, pictures, hard_share, test_from):
+    """[(split, entry)] of `pictures` entries; those for testing have numbers of at least test_from."""
+    rng, total = np.random.default_rng(0), sum(SPLITS.values())
+    unseen = [entry for entry in entries if entry["number"] >= test_from]
+    groups = balanced(unseen, pictures * SPLITS["test"] // total, hard_share, rng)
+    out = [("test", entry) for group in groups for entry in group]
+    tested = {entry["number"] for _, entry in out}
+    rest = [entry for entry in entries if entry["number"] not in tested]
+    for group in balanced(rest, pictures - len(out), hard_share, rng):
+        cut = round(len(group) * SPLITS["train"] / (SPLITS["train"] + SPLITS["valid"]))
+        out += [("train", entry) for entry in group[:cut]] + [("valid", entry) for entry in group[cut:]]
     return out
 
 
@@ -98,11 +121,14 @@ def main():
     parser.add_argument("out", type=Path, help="data/kitchen")
     parser.add_argument("--pictures", type=int, default=1600, help="how many in all")
     parser.add_argument("--hard-share", type=float, default=0.25, help="of the others; at most a third")
+    parser.add_argument("--giveaways", type=float, default=0.15, help="share left out for its colours")
+    parser.add_argument("--test-from", type=int, default=0, help="lowest number of a test picture")
     parser.add_argument("--drop", type=Path, help="text file of numbers to leave out, from the blind check")
     args = parser.parse_args()
     if not 0 <= args.hard_share <= 1 / 3:
         parser.error("--hard-share is between 0 and 1/3")
-    export(args.pool, args.out, select(read_pool(args.pool, args.drop), args.pictures, args.hard_share))
+    entries = without_giveaways(read_pool(args.pool, args.drop), args.pool, args.giveaways)
+    export(args.pool, args.out, select(entries, args.pictures, args.hard_share, args.test_from))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python run.py OUT --first 0 --last 2200 --processes 2
 
 Writes OUT/<number>.jpg and a line of OUT/pictures.jsonl for each number first <= number < last. Class and
-kind are drawn from the number alone (`plan`), half of them hot dogs. Can be stopped and started again: what
+kind are drawn from the number and --hard-share (`plan`), half of them hot dogs. Can be stopped and started again: what
 is there is kept.
 """
 
@@ -19,24 +19,22 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-HARD_SHARE = 0.35  # of the others; `choose.py` takes fewer
 
-
-def plan(number):
+def plan(number, hard_share):
     """The kind of picture `number`: the same on every machine, whatever else is rendered."""
     from scene import KINDS
 
     rng = np.random.default_rng([2024, number])
-    hotdog, hard = rng.random() < 0.5, rng.random() < HARD_SHARE
+    hotdog, hard = rng.random() < 0.5, rng.random() < hard_share
     names = [name for name, kind in KINDS.items() if kind.hotdog == hotdog and (hotdog or kind.hard == hard)]
     return names[rng.integers(len(names))]
 
 
-def render(number, kind, folder, size, samples):
+def render(number, kind, hard_share, folder, size, samples):
     """Render one picture into the folder; its line, as a dictionary."""
     import scene
 
-    kind = kind or plan(number)
+    kind = kind or plan(number, hard_share)
     jpeg, facts = scene.picture(number, kind, size, samples)
     path = Path(folder, f"{number:05d}.jpg")
     path.with_suffix(".part").write_bytes(jpeg)
@@ -96,6 +94,7 @@ def main():
     parser.add_argument("--processes", type=int, default=1, help="each uses one thread")
     parser.add_argument("--size", type=int, default=256, help="pixels")
     parser.add_argument("--samples", type=int, default=10, help="rays per pixel, before the denoiser")
+    parser.add_argument("--hard-share", type=float, default=0.08, help="of the others; choose.py may take fewer")
     parser.add_argument("--kind", help="this food only, to look at it")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -103,7 +102,7 @@ def main():
     numbers = [n for n in range(args.first, args.last) if n not in have]
     try:
         run(
-            [(n, args.kind, str(args.out), args.size, args.samples) for n in numbers],
+            [(n, args.kind, args.hard_share, str(args.out), args.size, args.samples) for n in numbers],
             args.out,
             args.processes,
         )

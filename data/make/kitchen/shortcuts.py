@@ -50,14 +50,14 @@ def file_size(image, path):
 
 
 FEATURES = (color_histogram, pixels16, gradients, spectrum, file_size)
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
+CLASSIFIER = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(0, 5, 11)))
 
 
 def scores(paths, labels):
     """{name of the features: accuracy}, mean of 5 folds shuffled by seed 0; the best penalty is found
     within each fold.
     """
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(0, 5, 11)))
     columns = {f.__name__: [] for f in FEATURES}
     for path in paths:
         with Image.open(path) as image:
@@ -65,7 +65,7 @@ def scores(paths, labels):
         for f in FEATURES:
             columns[f.__name__].append(f(image, path))
     return {
-        name: cross_val_score(classifier, np.array(x), labels, cv=folds).mean() for name, x in columns.items()
+        name: cross_val_score(CLASSIFIER, np.array(x), labels, cv=FOLDS).mean() for name, x in columns.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 python lesson.py [kitchen | hotdog | FOLDER]      (or: make lesson DATA=FOLDER)
 """
+from html import escape
 from pathlib import Path
 import sys
 
@@ -49,6 +50,17 @@ def without_progress_bars(notebook):
     return notebook
 
 
+def page(notebook):
+    """The notebook as a web page; each figure is described by its cell's metadata, which nbconvert does not show."""
+    exporter = HTMLExporter()
+    exporter.log.setLevel('ERROR')  # nor should it warn of that
+    html, _ = exporter.from_notebook_node(notebook)
+    for cell in notebook.cells:
+        if 'alt' in cell.metadata:
+            html = html.replace('No description has been provided for this image', escape(cell.metadata['alt']), 1)
+    return html
+
+
 def write(path, text):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +88,7 @@ def main(data='kitchen'):
     without_progress_bars(notebook)
     name = utils.BUILD / NOTEBOOK.stem
     write(name.with_suffix('.ipynb'), nbformat.writes(notebook))
-    write(name.with_suffix('.html'), HTMLExporter().from_notebook_node(notebook)[0])
+    write(name.with_suffix('.html'), page(notebook))
     print(f'{name}.ipynb and {name}.html are written.\n')
     print(tagged(notebook, 'result').outputs[0].data['text/plain'])
 

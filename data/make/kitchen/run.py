@@ -94,7 +94,7 @@ def main():
     parser.add_argument("--processes", type=int, default=1, help="each uses one thread")
     parser.add_argument("--size", type=int, default=256, help="pixels")
     parser.add_argument("--samples", type=int, default=10, help="rays per pixel, before the denoiser")
-    parser.add_argument("--hard-share", type=float, default=0.08, help="of the others; choose.py may take fewer")
+    parser.add_argument("--hard-share", type=float, default=0.1, help="of the others; choose.py may take fewer")
     parser.add_argument("--kind", help="this food only, to look at it")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ import copy
 import functools
 import hashlib
 import inspect
-import math
+import itertools
 import mmap
 import os
 import random
@@ -51,21 +51,31 @@ def with_head(source, classes, head='softmax'):
     """
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
-    net = copy.deepcopy(source)
-    net.classes = list(classes)
-    pool = [] if isinstance(source.output, nn.Dense) else [nn.GlobalAvgPool2D()]  # its output is a convolution
+    pool = [] if isinstance(source.output, nn.Dense) else [nn.GlobalAvgPool2D(), nn.Flatten()]  # its output is a convolution
     heads = {'softmax': pool,
              'dense256': [nn.Flatten(), nn.Dense(256, activation='relu'), nn.Dropout(0.5)],
-             'batchnorm1024': [*pool, nn.BatchNorm(), nn.Dense(1024, activation='relu')]}
+             'batchnorm1024': [*pool, nn.BatchNorm(axis=-1), nn.Dense(1024, activation='relu')]}  # oneDNN crashes at axis 1
     if head not in heads:
         raise utils.Problem(f'There is no head "{head}"; choose one of {", ".join(heads)}.')
-    while head == 'dense256' and isinstance(net.features[-1], TOP):
-        net.features = net.features[:-1]
-    net.output = nn.HybridSequential()
-    net.output.add(*heads[head], nn.Dense(len(classes)))
-    utils.initialize(net.output)
+    features, output = copy.deepcopy(source.features), nn.HybridSequential()
+    while head == 'dense256' and isinstance(features[-1], TOP):
+        features = features[:-1]
+    output.add(*heads[head], nn.Dense(len(classes)))
+    net = Net(features, utils.initialize(output))
+    net.mean, net.std, net.classes = source.mean, source.std, list(classes)
     net.collect_params().reset_ctx(utils.where(source))  # ties the copied weights to gradients of their own
     return net
+
+
+class Net(gluon.HybridBlock):
+    """`features`, then `output`: the blocks themselves, not copies."""
+
+    def __init__(self, features, output):
+        super().__init__()
+        self.features, self.output = features, output
+
+    def hybrid_forward(self, F, X):
+        return self.output(self.features(X))
 
 
 # ---- The cut ------------------------------------------------------------------------------------------------
@@ -73,28 +83,19 @@ def with_head(source, classes, head='softmax'):
 Below = collections.namedtuple('Below', 'run mean std key')  # run: [n, 3, px, px] -> outputs; key: what it computes
 
 
-class Above(gluon.HybridBlock):
-    """The blocks of `net` from number `first` on, and its output; not a copy: training it trains `net`."""
-
-    def __init__(self, net, first):
-        super().__init__()
-        self.features, self.output = net.features[first:], net.output
-
-    def hybrid_forward(self, F, X):
-        return self.output(self.features(X))
-
-
 def cut(net, at):
     """(below, above): `net` in two parts; `at` is the name or number (see `blocks`) of the first block that trains.
 
-    `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics.
+    `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is not:
+    training it trains `net`.
+    Raises Problem if `net` has no such place.
     """
     first = position(net, at)
     block = copy.deepcopy(net.features[:first])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in utils.weights_of(block).items()]
-    return Below(hybridize(block), net.mean, net.std, fingerprint(block, weights)), Above(net, first)
+    return Below(hybridize(block), net.mean, net.std, fingerprint(block, weights)), Net(net.features[first:], net.output)
 
 
 def hybridize(block):
@@ -104,7 +105,7 @@ def hybridize(block):
 
 def blocks(net):
     """The places to cut `net` at, in order: the name of a block or, where it has none, 'block' and its number."""
-    names = [block.name.split('_')[-1] if block.name.startswith(net.prefix) else f'block{i}'
+    names = [block.name.split('_')[-1] if block.name.startswith(net.features.prefix) else f'block{i}'
              for i, block in enumerate(net.features)]
     return [*names, 'output']
 
@@ -119,39 +120,31 @@ def position(net, at):
 
 # ---- What the frozen part gives, from the cache if it is there ----------------------------------------------
 
-class Batches:
+class Batches(gluon.data.DataLoader):
     """Batches ([n, ...], [n]) of read(rows) and labels; with shuffle in random order and without a short last one."""
 
     def __init__(self, read, labels, batch_size, shuffle=False):
-        order = (gluon.data.RandomSampler if shuffle else gluon.data.SequentialSampler)(len(labels))
-        self.read, self.labels = read, onp.array(labels)
-        self.rows = gluon.data.BatchSampler(order, min(batch_size, len(labels)), 'discard' if shuffle else 'keep')
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __iter__(self):
-        for rows in self.rows:
-            yield np.array(self.read(rows)), np.array(self.labels[rows], dtype='int64')
+        labels = onp.array(labels)
+        super().__init__(range(len(labels)), min(batch_size, len(labels)), shuffle,
+                         last_batch='discard' if shuffle else 'keep',
+                         batchify_fn=lambda rows: (np.array(read(rows)), np.array(labels[rows], dtype='int64')))
 
 
 def batches(below, pictures, px, batch_size, shuffle=False, views=0):
     """Batches of what `below` gives for [(path, class number), ...]: to train the part above (shuffle) or test it.
 
-    Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same, and
-    an epoch is `views` times as long. New crops in every epoch are what a part that runs only once can't have.
+    Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same: the
+    frozen part runs once for each, and an epoch is `views` times as long. Raises Problem if the disk is full.
     """
-    labels = [label for _, label in pictures] * max(views, 1)
-    X = features(below, pictures, px, views)
+    X, pixels = features(below, pictures, px, views), reader(below, pictures, px, views)
 
     def read(rows):
+        if X is None:
+            return run(below, pixels(rows))
         part = X[rows]
         X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
         return part
-
-    def compute(rows, pixels=reader(below, pictures, px, views)):
-        return run(below, pixels(rows))
-    return Batches(compute if X is None else read, labels, batch_size, shuffle)
+    return Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, shuffle)
 
 
 def features(below, pictures, px, views=0):
@@ -161,14 +154,14 @@ def features(below, pictures, px, views=0):
     """
     cropping = [inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)]
     key = fingerprint(below.key, below.mean, below.std, px, views, contents(pictures), cropping)
-    path, num_rows, pixels = CACHE / f'{key}.npy', len(pictures) * max(views, 1), reader(below, pictures, px, views)
+    path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
     try:
         X = onp.load(path, mmap_mode='r')
     except (OSError, ValueError):  # it is not there, or damaged
-        shape = (num_rows, *run(below, pixels([0])).shape[1:])
-        if not make_room(4 * math.prod(shape)):
+        shape = (num_rows, *run(below, onp.zeros((1, 3, px, px), 'f4')).asnumpy().shape[1:])
+        if not make_room(4 * onp.prod(shape)):
             return None
-        write(path, shape, outputs(below, pixels, num_rows))
+        write(path, shape, outputs(below, reader(below, pictures, px, views), num_rows))
         X = onp.load(path, mmap_mode='r')
     os.utime(path)  # just used: it will be the last to be removed
     return X
@@ -191,32 +184,21 @@ def reader(below, pictures, px, views=0):
     """A function from row numbers to pixels [n, 3, px, px]: all pictures, then all in their next view, and so on."""
     def pixels(row):
         view, i = divmod(row, len(pictures))
-        image, name = utils.open_picture(pictures[i][0], px), pictures[i][0].name
-        image = same_random_crop(image, px, f'{name} {view}') if views else utils.centre_crop(image, px)
+        path, state = pictures[i][0], random.getstate()
+        image = utils.open_picture(path, px)
+        random.seed(f'{path.name} {view}')  # a view is always the same crop ...
+        image = utils.random_crop(image, px) if views else utils.centre_crop(image, px)
+        random.setstate(state)  # ... and other random numbers stay what they would have been
         return utils.normalize(image, below.mean, below.std)
     return lambda rows: onp.stack([pixels(row) for row in rows])
 
 
-def same_random_crop(image, px, seed):
-    """The random crop that belongs to `seed`; other random numbers stay what they would have been."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        return utils.random_crop(image, px)
-    finally:
-        random.setstate(state)
-
-
 def outputs(below, pixels, num_rows, batch_size=32):
     """Yield what `below` gives, batch by batch; MXNet computes one in the background while the next is read."""
-    with tqdm(total=num_rows, desc='frozen part', unit='picture', leave=False) as bar:
-        previous = []
-        for start in range(0, num_rows, batch_size):
-            Y = run(below, pixels(range(start, min(start + batch_size, num_rows))))
-            yield from (Z.asnumpy() for Z in previous)
-            bar.update(len(Y))
-            previous = [Y]
-        yield from (Z.asnumpy() for Z in previous)
+    rows = tqdm(range(0, num_rows, batch_size), 'frozen part', unit='batch', leave=False)
+    Ys = (run(below, pixels(range(i, min(i + batch_size, num_rows)))) for i in rows)
+    for Y, _ in itertools.pairwise(itertools.chain(Ys, [None])):
+        yield Y.asnumpy()
 
 
 def make_room(size):
@@ -253,11 +235,11 @@ def write(path, shape, parts):
 # ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
 
 def int8(below, pictures, px):
-    """`below` in 8-bit integers, calibrated on 64 training pictures: several times faster on a CPU, nearly the same.
+    """`below` in 8-bit integers, calibrated on up to 64 training pictures: much faster on a CPU, and nearly the same.
 
     Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
     """
-    some = pictures[::math.ceil(len(pictures) / 64)]
+    some = pictures[::len(pictures) // 64 + 1]
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():

@@ -27,6 +27,7 @@ pretrain:
 	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain --pictures 520000
 
 kitchen:
-	python data/make/kitchen/run.py $(POOL) --first 0 --last 2200 --processes 2
+	python data/make/kitchen/run.py $(POOL) --first 0 --last 1100 --processes 2 --hard-share 0.35
+	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 
 .PHONY: lesson test lab lock pretrain kitchen

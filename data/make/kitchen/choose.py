@@ -18,15 +18,20 @@ from sklearn.model_selection import cross_val_predict
 
 from shortcuts import CLASSIFIER, FOLDS, color_histogram
 
+MAX_BYTES = 22_000  # of a picture, so that 1,600 take less than 22 MB
 SPLITS = {"train": 6, "valid": 4, "test": 6}  # parts of the whole
 COLUMNS = ["file", "split", "class", "kind", "hard", "seed", "visible", "subject", "sha256"]
 
 
-def read_pool(pool, drop):
-    """Lines of pictures.jsonl as dictionaries, without the numbers in the text file drop."""
+def read_pool(pool, drop, without):
+    """Lines of pictures.jsonl as dictionaries, but for the numbers in the text file drop, the kinds in without
+    and the largest files.
+    """
     bad = {int(word) for word in drop.read_text().split()} if drop else set()
     lines = [json.loads(line) for line in (pool / "pictures.jsonl").read_text().splitlines()]
-    return [line for line in {line["number"]: line for line in lines}.values() if line["number"] not in bad]
+    latest = {line["number"]: line for line in lines}.values()
+    small = [line for line in latest if (pool / line["file"]).stat().st_size <= MAX_BYTES]
+    return [line for line in small if line["number"] not in bad and line["kind"] not in without]
 
 
 def shares(counts, total):
@@ -121,13 +126,14 @@ def main():
     parser.add_argument("out", type=Path, help="data/kitchen")
     parser.add_argument("--pictures", type=int, default=1600, help="how many in all")
     parser.add_argument("--hard-share", type=float, default=0.25, help="of the others; at most a third")
+    parser.add_argument("--without", nargs="*", default=[], metavar="KIND", help="kinds to leave out")
     parser.add_argument("--giveaways", type=float, default=0.15, help="share left out for its colours")
     parser.add_argument("--test-from", type=int, default=0, help="lowest number of a test picture")
     parser.add_argument("--drop", type=Path, help="text file of numbers to leave out, from the blind check")
     args = parser.parse_args()
     if not 0 <= args.hard_share <= 1 / 3:
         parser.error("--hard-share is between 0 and 1/3")
-    entries = without_giveaways(read_pool(args.pool, args.drop), args.pool, args.giveaways)
+    entries = without_giveaways(read_pool(args.pool, args.drop, args.without), args.pool, args.giveaways)
     export(args.pool, args.out, select(entries, args.pictures, args.hard_share, args.test_from))
 
 

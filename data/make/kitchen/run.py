@@ -1,6 +1,6 @@
 """Render a pool of kitchen pictures, to choose from:
 
-    python run.py OUT --first 0 --last 2200 --processes 2
+    python run.py OUT --first 1100 --last 2150 --processes 2
 
 Writes OUT/<number>.jpg and a line of OUT/pictures.jsonl for each number first <= number < last. Class and
 kind are drawn from the number and --hard-share (`plan`), half of them hot dogs. Can be stopped and started again: what

@@ -29,5 +29,6 @@ pretrain:
 kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 0 --last 1100 --processes 2 --hard-share 0.35
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
+	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
 .PHONY: lesson test lab lock pretrain kitchen

@@ -158,7 +158,7 @@ def features(below, pictures, px, views=0):
     try:
         X = onp.load(path, mmap_mode='r')
     except (OSError, ValueError):  # it is not there, or damaged
-        shape = (num_rows, *run(below, onp.zeros((1, 3, px, px), 'f4')).asnumpy().shape[1:])
+        shape = (num_rows, *run(below, onp.zeros((1, 3, px, px), 'f4')).shape[1:])
         if not make_room(4 * onp.prod(shape)):
             return None
         write(path, shape, outputs(below, reader(below, pictures, px, views), num_rows))

@@ -1,8 +1,8 @@
 """Choose the shipped set from a rendered pool: python choose.py POOL data/kitchen --drop bad.txt
 
-Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard; pictures whose
-colours alone give the class away are left out first. Copies pictures to OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes
-OUT/kitchen.csv.
+Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard; pictures
+whose colours alone give the class away are left out first. Copies pictures to
+OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes OUT/kitchen.csv.
 """
 
 import argparse

@@ -87,8 +87,7 @@ def cut(net, at):
     """(below, above): `net` in two parts; `at` is the name or number (see `blocks`) of the first block that trains.
 
     `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is not:
-    training it trains `net`.
-    Raises Problem if `net` has no such place.
+    training it trains `net`. Raises Problem if `net` has no such place.
     """
     first = position(net, at)
     block = copy.deepcopy(net.features[:first])
@@ -247,7 +246,7 @@ def int8(below, pictures, px):
     return below._replace(run=lambda X: quantized()(X), key=fingerprint('int8', below.key, px, contents(some)))
 
 
-def quantize(block, X, least=0.95):
+def quantize(block, X, least=0.99):
     """`block` as a function in 8-bit integers; `block` itself, where their mean cosine on X is under `least`."""
     try:
         block.hybridize(False)  # so that it can be copied
@@ -284,7 +283,9 @@ def int8_network(block, weights, X):
     block.initialize(force_reinit=True)
     for name, param in block._collect_params_with_prefix().items():
         param.set_data(nd.array(weights[name]))
-    return hybridize(quantize_net_v2(block, calib_data=io.NDArrayIter(nd.array(X), batch_size=8), calib_mode='naive'))
+    simple = itertools.takewhile(lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *TOP)), reversed(block))
+    return hybridize(quantize_net_v2(block, calib_data=io.NDArrayIter(nd.array(X), batch_size=8), calib_mode='naive',
+                                     exclude_layers_match=[layer.name for layer in simple]))  # the last ones: in float
 
 
 # ---- Gluon's zoo with NumPy semantics: three layers use operators that MXNet 1.9.1 has for old arrays only --

@@ -15,8 +15,9 @@ import time
 
 import psutil
 
-# MXNet reads this when it is imported; by itself it leaves half of the cores idle where a core has one thread only
+# MXNet reads these when it is imported; by itself it leaves half of the cores idle where a core has one thread only
 os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
+os.environ['MXNET_DISABLE_MKLDNN_FUSE_CONV_BN'] = '1'  # or frozen.int8 loses much: rounded after batch norm is fused
 
 from d2l import mxnet as d2l
 from gluoncv.data import ImageNet1kAttr
@@ -431,7 +432,7 @@ def predict(net, path, px=None, top=5):
 
 # ---- Pictures -------------------------------------------------------------------------------------------------------
 
-COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue'}  # the same in every figure
+COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue', 'head': 'tab:green'}  # the same in every figure
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
 
 

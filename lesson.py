@@ -81,7 +81,7 @@ def main(data='kitchen'):
     except utils.Problem as problem:
         sys.exit(str(problem))
     print(f'{len(found.train)} pictures to train on, {settings["num_epochs"]} epochs, {runs} runs: '
-          f'about {minutes:.0f} minutes.')
+          f'about {minutes:.0f} min.')
     if data != settings['data']:
         tagged(notebook, 'parameters').source += f'\ndata = {data!r}'
     execute(notebook)

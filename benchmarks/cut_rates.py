@@ -14,7 +14,7 @@ import pandas as pd
 OUT = Path(__file__).resolve().with_name('cut_rates.csv')
 NOTEBOOKS = OUT.parents[1] / 'notebooks'
 COLUMNS = ['amount', 'likeness', 'cut', 'scratch', 'live', 'lr', 'valid']
-RATES = [0.01, 0.03, 0.1]
+RATES = [0.01, 0.03, 0.1, 0.3]
 
 
 def definitions():

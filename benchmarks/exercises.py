@@ -20,7 +20,7 @@ CHANGES = {
            'num_epochs = 10'],
     '02': ['lr = 0.1', 'lr = 0.001', 'lr = 0.01', 'lr = 1', 'px = 64', 'px = 96', 'px = 192',
            "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1'],
-    '03': []}
+    '03': ['per_class = 20', 'per_class = 5', 'per_class = 60', "num_epochs['large'] = 4"]}
 
 
 def run(path, change):

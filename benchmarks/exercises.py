@@ -1,4 +1,4 @@
-"""What do the exercises give? Runs a notebook once for each change of its parameters; valid only, seed 0.
+"""What do the exercises give? Runs a notebook once for each change of its parameters, with seed 0; of 03 only the arms asked for.
 
 python benchmarks/exercises.py 01 | 02 | 03
 
@@ -13,14 +13,18 @@ import matplotlib
 import nbformat
 import pandas as pd
 
+import cut_rates
+
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parent / 'notebooks'
 CHANGES = {
     '01': ["frozen = 0", "lr['fine-tuned'] = 0.01", "lr['fine-tuned'] = 1", 'frozen = 5', 'frozen = 8', 'frozen = 13',
            'num_epochs = 10'],
     '02': ['lr = 0.1', 'lr = 0.001', 'lr = 0.01', 'lr = 1', 'px = 64', 'px = 96', 'px = 192',
-           "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1'],
-    '03': ['per_class = 20', 'per_class = 5', 'per_class = 60', "num_epochs['large'] = 4"]}
+           "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1']}
+ARMS = [('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing frozen', 'augment and train all']),
+        ("num_epochs['large']", [1, 2, 4], ('large', 'similar'), ['head only', 'from scratch']),
+        ('views', [1, 2, 4], ('small', 'different'), ['first half frozen'])]  # what notebook 03 asks for
 
 
 def run(path, change):
@@ -35,17 +39,32 @@ def run(path, change):
     return names
 
 
+def run_arms(change, case, arms):
+    """The table `measured` of some arms of notebook 03."""
+    names = cut_rates.definitions(until='knob')
+    exec(change, names)
+    dataset, rows = names['dataset_of'](case, 0), []
+    for arm in arms:
+        how = names['arms'][arm]
+        rows.append({'arm': arm, **names['experiment'](case, dataset, names['rate_of'](case, **how), 0, **how)})
+    return pd.DataFrame(rows).set_index('arm')[['valid', 'seconds']]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('notebook', choices=CHANGES)
+    parser.add_argument('notebook', choices=['01', '02', '03'])
     number = parser.parse_args().notebook
     path, out = next(NOTEBOOKS.glob(f'{number}_*.ipynb')), HERE / f'exercises_{number}.csv'
     matplotlib.use('agg')
     os.chdir(NOTEBOOKS)  # where the cells expect to be
     table = pd.read_csv(out, index_col=[0, 1]) if out.exists() else None
-    for change in CHANGES[number]:
+    recipes = {change: lambda change: run(path, change)['measured'] for change in CHANGES.get(number, [])}
+    if number == '03':
+        recipes = {f'{name} = {value}': lambda change, case=case, arms=arms: run_arms(change, case, arms)
+                   for name, values, case, arms in ARMS for value in values}
+    for change, recipe in recipes.items():
         if table is None or change not in table.index:
-            rows = pd.concat({change: run(path, change)['measured']}, names=['change'])
+            rows = pd.concat({change: recipe(change)}, names=['change'])
             table = pd.concat([table, rows])
             table.round(4).to_csv(out)
             print(rows.round(3), flush=True)

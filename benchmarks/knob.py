@@ -4,8 +4,8 @@ python benchmarks/knob.py [DATA] [--px 224]
 
     .venv/bin/pip install --target build/torch torch==2.13.0        what it is compared with
 
-Each row goes from picture files to test accuracy: reading, five epochs (twenty for a head), valid after each, test. Rates are
-chosen on valid, and only the chosen one is tested. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
+Each row goes from picture files to test accuracy: reading, five epochs (twenty for a head), valid after each, test. The rate of
+the head is chosen on valid, the others have the lesson's. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
 """
 import argparse
 from pathlib import Path
@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
 import frozen
 import utils
+from lesson import parameters
 
 import pandas as pd
 
@@ -109,21 +110,19 @@ def main():
         pd.DataFrame(rows).round(4).to_csv(out, index=False)
         print(rows[-1], flush=True)
 
-    def best_rate(recipe, **how):
-        return max(RATES, key=lambda lr: recipe(dataset, args.px, lr, **how)[0])
-
-    dataset = utils.find_data(args.data)
+    dataset, whole = utils.find_data(args.data), parameters()['lr']['fine-tuned']
     frozen.CACHE = utils.BUILD / 'cache-of-knob'
-    whole, head = best_rate(pytorch, best=True), best_rate(gluon, at='output', num_epochs=20)
+    shutil.rmtree(frozen.CACHE, ignore_errors=True)
+    head = max(RATES, key=lambda lr: gluon(dataset, args.px, lr, 'output', 20)[0])
+    shutil.rmtree(frozen.CACHE)
+    for name, at, lr, num_epochs in (('head only', 'output', head, 20), ('last stage', 'stage4', whole, 5)):
+        for when in ('first', 'second'):
+            measure(f'{name}, {when} time', gluon, lr, at=at, num_epochs=num_epochs)
     shutil.rmtree(frozen.CACHE)
     measure('PyTorch, as the book', pytorch, whole)
-    measure('PyTorch, bfloat16, channels last', pytorch, whole, best=True)
+    measure('whole network', gluon, whole, at=0, num_epochs=5)
     measure('PyTorch, head only', pytorch, head, head_only=True, num_epochs=20)
-    measure('Gluon, whole network', gluon, whole, at=0, num_epochs=5)
-    for name, at, lr, num_epochs in (('head only', 'output', head, 20), ('last stage', 'stage4', whole, 5)):
-        for time_ in ('first', 'second'):
-            measure(f'{name}, {time_} time', gluon, lr, at=at, num_epochs=num_epochs)
-    shutil.rmtree(frozen.CACHE)
+    measure('PyTorch, bfloat16, channels last', pytorch, whole, best=True)
     table = pd.read_csv(out).set_index('what')
     print(table.assign(share=table.seconds / table.seconds['PyTorch, as the book']).round(3))
 

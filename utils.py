@@ -319,12 +319,18 @@ def load(path):
 
 def freeze(net, blocks):
     """Freeze the first `blocks` children of net.features: weights *and* BatchNorm statistics. Call it before training."""
-    def fix(block):
-        if isinstance(block, gluon.nn.BatchNorm):
-            block._kwargs['use_global_stats'] = True
     for block in list(net.features)[:blocks]:
         block.collect_params().setattr('grad_req', 'null')
-        block.apply(fix)
+        block.apply(fix_statistics)
+
+
+def fix_statistics(block):
+    """Let a BatchNorm that has nothing to learn use its own statistics in training, as it will in testing.
+
+    MXNet would use those of the batch, and moves its own only where gradients pass: the first layer of resnet18_v2 never does.
+    """
+    if isinstance(block, gluon.nn.BatchNorm) and block.gamma.grad_req == block.beta.grad_req == 'null':
+        block._kwargs['use_global_stats'] = True
 
 
 # ---- Training -------------------------------------------------------------------------------------------------------
@@ -337,6 +343,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     """
     net.collect_params().reset_ctx(devices())
     net.output.collect_params().setattr('lr_mult', head)
+    net.apply(fix_statistics)
     net.hybridize(static_alloc=True, static_shape=True)
     trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': lr, 'wd': wd})
     rows, best, best_weights = [], -1, None

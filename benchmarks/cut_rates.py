@@ -20,7 +20,7 @@ RATES = [0.01, 0.03, 0.1, 0.3]
 def definitions(until='rates'):
     """{name: object}: what the cells of notebook 03 define before the one with the tag `until`."""
     names = {}
-    for cell in nbformat.read(NOTEBOOKS / '03_how_much_to_freeze.ipynb', 4).cells:
+    for cell in nbformat.read(next(NOTEBOOKS.rglob('03_*.ipynb')), 4).cells:
         if until in cell.metadata.get('tags', []):
             return names
         if cell.cell_type == 'code':

@@ -54,7 +54,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('notebook', choices=['01', '02', '03'])
     number = parser.parse_args().notebook
-    path, out = next(NOTEBOOKS.glob(f'{number}_*.ipynb')), HERE / f'exercises_{number}.csv'
+    path, out = next(NOTEBOOKS.rglob(f'{number}_*.ipynb')), HERE / f'exercises_{number}.csv'
     matplotlib.use('agg')
     os.chdir(NOTEBOOKS)  # where the cells expect to be
     table = pd.read_csv(out, index_col=[0, 1]) if out.exists() else None

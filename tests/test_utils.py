@@ -1119,6 +1119,17 @@ def test_seeds_repeat_a_training_exactly(tmp_path):
     assert not same(weights, other) and not table.equals(other_table)
 
 
+def test_the_first_layer_gives_the_same_in_training_and_in_testing():
+    """resnet18_v2 begins with a BatchNorm that learns nothing, whose statistics MXNet never moves; the others' move."""
+    net, X = utils.from_scratch(['a', 'b']), examples(4, px=32)[0][0] + 5
+    net(X)  # makes its shapes known
+    before = values(net.features[2])
+    utils.train(net, examples(8, px=32), examples(4, px=32), 1, lr=0.1)
+    with autograd.record():
+        training = net.features[0](X)
+    assert (training == net.features[0](X)).all() and not same(values(net.features[2]), before)
+
+
 @pytest.mark.parametrize('batch_size', [8, 7])
 def test_two_devices_give_the_weights_of_one(monkeypatch, batch_size):
     """To float precision, if BatchNorm uses its statistics: else each device normalises with its own half."""

@@ -13,8 +13,6 @@ import matplotlib
 import nbformat
 import pandas as pd
 
-import cut_rates
-
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parent / 'notebooks'
 CHANGES = {
@@ -27,22 +25,28 @@ ARMS = [('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing 
         ('views', [1, 2, 4], ('small', 'different'), ['first half frozen'])]  # what notebook 03 asks for
 
 
-def run(path, change):
-    """{name: object}: what the code cells of the notebook at `path` leave behind, with `change` made to its parameters."""
+def run(number, change='', until=None):
+    """{name: object}: what a notebook's code cells leave behind, up to the tag `until`, with `change` made to its parameters."""
     names = {}
-    for cell in nbformat.read(path, 4).cells:
+    for cell in nbformat.read(next(NOTEBOOKS.rglob(f'{number}_*.ipynb')), 4).cells:
+        tags = cell.metadata.get('tags', [])
+        if until in tags:
+            break
         if cell.cell_type == 'code':
             exec(cell.source, names)
-        if 'parameters' in cell.metadata.get('tags', []):
-            exec(f'seeds = [0]\n{change}', names)
-            names['data'] = str(HERE.parent / 'data' / 'kitchen')  # claims are asserted for the settings as they were
+        if 'parameters' in tags:
+            exec(change, names)
     return names
+
+
+def run_all(number, change):
+    """The table `measured` of a notebook; the data have another name, for its claims hold for the settings as they were."""
+    return run(number, f'seeds, data = [0], {str(HERE.parent / "data" / "kitchen")!r}\n{change}')['measured']
 
 
 def run_arms(change, case, arms):
     """The table `measured` of some arms of notebook 03."""
-    names = cut_rates.definitions(until='knob')
-    exec(change, names)
+    names = run('03', change, until='knob')
     dataset, rows = names['dataset_of'](case, 0), []
     for arm in arms:
         how = names['arms'][arm]
@@ -54,11 +58,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('notebook', choices=['01', '02', '03'])
     number = parser.parse_args().notebook
-    path, out = next(NOTEBOOKS.rglob(f'{number}_*.ipynb')), HERE / f'exercises_{number}.csv'
+    out = HERE / f'exercises_{number}.csv'
     matplotlib.use('agg')
     os.chdir(NOTEBOOKS)  # where the cells expect to be
     table = pd.read_csv(out, index_col=[0, 1]) if out.exists() else None
-    recipes = {change: lambda change: run(path, change)['measured'] for change in CHANGES.get(number, [])}
+    recipes = {change: lambda change: run_all(number, change) for change in CHANGES.get(number, [])}
     if number == '03':
         recipes = {f'{name} = {value}': lambda change, case=case, arms=arms: run_arms(change, case, arms)
                    for name, values, case, arms in ARMS for value in values}

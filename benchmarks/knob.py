@@ -103,7 +103,7 @@ def main():
     rows = []
 
     def measure(name, recipe, lr, **how):
-        """Add a row: five epochs at the rate `lr`, with the test accuracy."""
+        """Add a row: `recipe` at the rate `lr`, with the test accuracy."""
         started = time.time()
         valid, test = recipe(dataset, args.px, lr, **how)
         rows.append({'what': name, 'lr': lr, 'valid': valid, 'test': test(), 'seconds': time.time() - started})

@@ -417,6 +417,11 @@ def accuracy(probabilities, labels):
     return float((probabilities.argmax(1) == labels).mean())
 
 
+def spread(values):
+    """What several seeds gave, as 'mean ± standard deviation'."""
+    return f'{onp.mean(values):.3f}' + (f' ± {onp.std(values, ddof=1):.3f}' if len(values) > 1 else '')
+
+
 def interval(share, n, z=1.96):
     """95 % interval of a share measured on n pictures (Wilson, 1927)."""
     middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

@@ -6,7 +6,6 @@ Prints the accuracy on valid, with which the mix of foods is tuned. --test, for 
 too and writes benchmarks/difficulty.csv, and benchmarks/kinds.csv: each kind's accuracy on valid and test together.
 """
 import argparse
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -18,16 +17,17 @@ HERE = Path(__file__).parent
 
 
 def kinds():
-    """{path: (kind, 1 if it is hard)} of all kitchen pictures."""
+    """A table with the kind of each kitchen picture, and 1 if that kind is hard, by path."""
     folder = utils.ROOT / 'data' / 'kitchen'
-    with (folder / 'kitchen.csv').open() as file:
-        return {folder / row['file']: (row['kind'], int(row['hard'])) for row in csv.DictReader(file)}
+    table = pd.read_csv(folder / 'kitchen.csv')
+    return table.set_index(folder / table.file)[['kind', 'hard']]
 
 
-def answers(net, pictures, px):
+def answers(net, dataset, split, px):
     """A table with a row per picture: its path, and whether `net` called it right."""
+    pictures = getattr(dataset, split)
     probabilities, labels = utils.predictions(net, utils.batches(pictures, net, px, 32))
-    return pd.DataFrame({'path': [path for path, _ in pictures], 'right': probabilities.argmax(1) == labels})
+    return pd.DataFrame({'path': [path for path, _ in pictures], 'right': probabilities.argmax(1) == labels, 'split': split})
 
 
 def main():
@@ -35,16 +35,14 @@ def main():
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     parser.add_argument('--test', action='store_true')
     args, settings, table = parser.parse_args(), parameters(), []
-    dataset, source, kind_of = utils.find_data(), utils.pretrained(), kinds()
+    dataset, source, splits = utils.find_data(), utils.pretrained(), ['valid', 'test'][:1 + args.test]
     for name in settings['lr']:
         for seed in args.seeds:
             net, _ = fit(name, dataset, source, settings['px'], settings['lr'][name], seed)
-            for split in ('valid', 'test') if args.test else ('valid',):
-                rows = answers(net, getattr(dataset, split), settings['px'])
-                table.append(rows.assign(network=name, seed=seed, split=split))
-            print(name, seed, pd.concat(table[-1 - args.test:]).groupby('split').right.mean().round(3).to_dict(), flush=True)
-    table = pd.concat(table)
-    table[['kind', 'hard']] = [kind_of[path] for path in table.path]
+            rows = pd.concat([answers(net, dataset, split, settings['px']) for split in splits])
+            table.append(rows.assign(network=name, seed=seed))
+            print(name, seed, rows.groupby('split').right.mean().round(3).to_dict(), flush=True)
+    table = pd.concat(table).join(kinds(), on='path')
     accuracy = table.groupby(['network', 'seed', 'split']).right.mean().unstack()
     by_kind = table.groupby(['hard', 'kind', 'network']).right.agg(['mean', 'size']).unstack()
     print(accuracy.groupby('network').agg(['mean', 'std']).round(3), by_kind.round(2).to_string(), sep='\n\n')

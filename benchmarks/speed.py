@@ -97,8 +97,8 @@ def main():
         steps['loader', px] = loader_step(train, px)
     for step in steps.values():
         step()  # the first step compiles
-    rounds = [{name: clock(step) for name, step in steps.items()} for _ in tqdm(range(args.rounds))]
-    table = pd.DataFrame(rounds).median().unstack().rename(columns='{} px'.format)
+    rounds = [[clock(step) for step in steps.values()] for _ in tqdm(range(args.rounds))]
+    table = pd.Series(onp.median(rounds, 0), pd.MultiIndex.from_tuples(steps)).unstack().rename(columns='{} px'.format)
     table.loc['import utils, seconds'] = onp.median([import_seconds() for _ in range(args.rounds)])
     table.loc['peak memory of this run, MB'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     table.to_csv(HERE / 'speed.csv')

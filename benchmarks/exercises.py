@@ -6,6 +6,7 @@ Writes benchmarks/exercises_NN.csv, what the notebook's table `measured` says af
 seconds. A run that is stopped goes on where it was.
 """
 import argparse
+import functools
 import os
 from pathlib import Path
 
@@ -62,10 +63,11 @@ def main():
     matplotlib.use('agg')
     os.chdir(NOTEBOOKS)  # where the cells expect to be
     table = pd.read_csv(out, index_col=[0, 1]) if out.exists() else None
-    recipes = {change: lambda change: run_all(number, change) for change in CHANGES.get(number, [])}
     if number == '03':
-        recipes = {f'{name} = {value}': lambda change, case=case, arms=arms: run_arms(change, case, arms)
+        recipes = {f'{name} = {value}': functools.partial(run_arms, case=case, arms=arms)
                    for name, values, case, arms in ARMS for value in values}
+    else:
+        recipes = dict.fromkeys(CHANGES[number], functools.partial(run_all, number))
     for change, recipe in recipes.items():
         if table is None or change not in table.index:
             rows = pd.concat({change: recipe(change)}, names=['change'])

@@ -1199,6 +1199,10 @@ def test_the_interval_is_that_of_scipy(right, n):
     assert utils.interval(right / n, n) == pytest.approx([expected.low, expected.high], abs=1e-5)
 
 
+def test_spread_is_the_mean_and_the_deviation_of_a_sample():
+    assert utils.spread([0.8, 0.9]) == '0.850 ± 0.071' and utils.spread([0.5]) == '0.500'
+
+
 def test_predict(tmp_path):
     net = tiny(list('abcdef'))
     net.output.weight.set_data(np.zeros((6, 8)))

@@ -234,11 +234,11 @@ def write(path, shape, parts):
 # ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
 
 def int8(below, pictures, px):
-    """`below` in 8-bit integers, calibrated on up to 64 training pictures: much faster on a CPU, and nearly the same.
+    """`below` in 8-bit integers, calibrated on up to 16 training pictures: much faster on a CPU, and nearly the same.
 
     Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
     """
-    some = pictures[::len(pictures) // 64 + 1]
+    some = pictures[::len(pictures) // 16 + 1]  # in many there is one with extreme numbers, and all are rounded to their scale
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():

@@ -4,8 +4,9 @@ python benchmarks/knob.py [DATA] [--px 224]
 
     .venv/bin/pip install --target build/torch torch==2.13.0        what it is compared with
 
-Each row goes from picture files to test accuracy: reading, five epochs (twenty for a head), valid after each, test. The rate of
-the head is chosen on valid, the others have the lesson's. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
+Each row goes from picture files to test accuracy: reading, five epochs (twenty for a head), valid after each, test; `turn` are
+its seconds without the test, as one turns the knob in class. The rate of the head is chosen on valid, the others have the
+lesson's. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
 """
 import argparse
 from pathlib import Path
@@ -106,7 +107,8 @@ def main():
         """Add a row: `recipe` at the rate `lr`, with the test accuracy."""
         started = time.time()
         valid, test = recipe(dataset, args.px, lr, **how)
-        rows.append({'what': name, 'lr': lr, 'valid': valid, 'test': test(), 'seconds': time.time() - started})
+        turn = time.time() - started
+        rows.append({'what': name, 'lr': lr, 'valid': valid, 'turn': turn, 'test': test(), 'seconds': time.time() - started})
         pd.DataFrame(rows).round(4).to_csv(out, index=False)
         print(rows[-1], flush=True)
 

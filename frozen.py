@@ -94,7 +94,7 @@ def cut(net, at):
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in utils.weights_of(block).items()]
-    return Below(hybridize(block), net.mean, net.std, fingerprint(block, weights)), Net(net.features[first:], net.output)
+    return Below(hybridize(block), net.mean, net.std, fingerprint([], block, weights)), Net(net.features[first:], net.output)
 
 
 def hybridize(block):
@@ -119,14 +119,17 @@ def position(net, at):
 
 # ---- What the frozen part gives, from the cache if it is there ----------------------------------------------
 
-class Batches(gluon.data.DataLoader):
+class Batches(gluon.data.BatchSampler):
     """Batches ([n, ...], [n]) of read(rows) and labels; with shuffle in random order and without a short last one."""
 
     def __init__(self, read, labels, batch_size, shuffle=False):
-        labels = onp.array(labels)
-        super().__init__(range(len(labels)), min(batch_size, len(labels)), shuffle,
-                         last_batch='discard' if shuffle else 'keep',
-                         batchify_fn=lambda rows: (np.array(read(rows)), np.array(labels[rows], dtype='int64')))
+        order = (gluon.data.RandomSampler if shuffle else gluon.data.SequentialSampler)(len(labels))
+        super().__init__(order, min(batch_size, len(labels)), 'discard' if shuffle else 'keep')
+        self.read, self.labels = read, onp.array(labels)
+
+    def __iter__(self):
+        for rows in super().__iter__():
+            yield np.array(self.read(rows)), np.array(self.labels[rows], dtype='int64')
 
 
 def batches(below, pictures, px, batch_size, shuffle=False, views=0):
@@ -152,7 +155,7 @@ def features(below, pictures, px, views=0):
     It is computed only once, as long as the frozen part, the pictures and the way they are cropped are the same.
     """
     cropping = [inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)]
-    key = fingerprint(below.key, below.mean, below.std, px, views, contents(pictures), cropping)
+    key = fingerprint(pictures, below.key, below.mean, below.std, px, views, cropping)
     path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
     try:
         X = onp.load(path, mmap_mode='r')
@@ -166,12 +169,9 @@ def features(below, pictures, px, views=0):
     return X
 
 
-def fingerprint(*parts):
-    return hashlib.sha1(repr(parts).encode('utf8', 'surrogateescape')).hexdigest()
-
-
-def contents(pictures):
-    return [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in pictures]
+def fingerprint(pictures, *parts):
+    contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in pictures]
+    return hashlib.sha1(repr((contents, parts)).encode('utf8', 'surrogateescape')).hexdigest()
 
 
 def run(below, X):
@@ -207,8 +207,8 @@ def make_room(size):
     sizes = [file.stat().st_size for file in files]
     room = min(CAP, shutil.disk_usage(CACHE).free + sum(sizes))
     if size > room:
-        print(f'What the frozen part gives takes {size / 1e9:.2g} GB, and the cache has {room / 1e9:.2g} GB: it will '
-              'be computed anew in every epoch. To have it only once, cut later or take fewer pictures.')
+        print(f'The frozen part gives {size / 1e9:.2g} GB, and the cache holds {room / 1e9:.2g} GB: it is computed anew in every '
+              'epoch. To have it only once, cut later or take fewer pictures.')
         return False
     while size + sum(sizes) > room:
         files.pop(0).unlink(missing_ok=True)
@@ -243,7 +243,7 @@ def int8(below, pictures, px):
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():
         return quantize(below.run, reader(below, some, px)(range(len(some))))
-    return below._replace(run=lambda X: quantized()(X), key=fingerprint('int8', below.key, px, contents(some)))
+    return below._replace(run=lambda X: quantized()(X), key=fingerprint(some, 'int8', below.key, px))
 
 
 def quantize(block, X, least=0.99):

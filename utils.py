@@ -367,9 +367,9 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
 
 def train_epoch(net, trainer, train_iter, bar):
     """One pass over `train_iter`, each batch shared among the devices: mean loss, train accuracy and speed."""
-    loss_fn, started, sums = gluon.loss.SoftmaxCrossEntropyLoss(), time.time(), []
+    loss_fn, contexts, started, sums = gluon.loss.SoftmaxCrossEntropyLoss(), where(net), time.time(), []
     for X, y in train_iter:
-        Xs, ys = (gluon.utils.split_and_load(part, where(net), even_split=False) for part in (X, y))
+        Xs, ys = (gluon.utils.split_and_load(part, contexts, even_split=False) for part in (X, y))
         with autograd.record():
             outputs = [net(X) for X in Xs]
             losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
@@ -402,9 +402,9 @@ def numbers(parts):
 
 def predictions(net, data_iter):
     """(probabilities [n, c], class numbers [n]) of `net` in predict mode."""
-    outputs, labels = [], []
+    outputs, labels, contexts = [], [], where(net)
     for X, y in data_iter:
-        Xs = gluon.utils.split_and_load(X, where(net)[:len(X)], even_split=False)  # MXNet can't have empty parts
+        Xs = gluon.utils.split_and_load(X, contexts[:len(X)], even_split=False)  # MXNet can't have empty parts
         outputs.append([npx.softmax(net(X)) for X in Xs])
         labels.append(y.asnumpy())
         if len(outputs) > 1:

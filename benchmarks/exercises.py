@@ -23,8 +23,8 @@ CHANGES = {
            "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1']}
 ARMS = [  # what notebook 03 asks for
         ('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing frozen', 'augment and train all']),
-        ("num_epochs['large']", [1, 3, 6], ('large', 'similar'), ['head only', 'from scratch']),
-        ("views['small'], num_epochs['small']", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen'])]
+        ('num_epochs', [1, 2, 4, 8], ('large', 'similar'), ['head only', 'from scratch']),
+        ("views['small'], num_epochs", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen'])]
 
 
 def run(number, change='', until=None):

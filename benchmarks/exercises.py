@@ -30,7 +30,7 @@ ARMS = [  # what notebook 03 asks for
 def run(number, change='', until=None):
     """{name: object}: what a notebook's code cells leave behind, up to the tag `until`, with `change` made to its parameters."""
     names = {}
-    for cell in nbformat.read(next(NOTEBOOKS.rglob(f'{number}_*.ipynb')), 4).cells:
+    for cell in nbformat.read(next(NOTEBOOKS.glob(f'{number}_*.ipynb')), 4).cells:
         tags = cell.metadata.get('tags', [])
         if until in tags:
             break

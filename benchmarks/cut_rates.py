@@ -27,7 +27,7 @@ def main():
     rows = pd.read_csv(OUT, dtype={'cut': str}).values.tolist() if OUT.exists() else []
     for (case, how), lr, seed in itertools.product(arms, RATES, [0, 1, 2]):
         setting = [*case, str(how['cut']), how.get('scratch', False), how.get('live', False), lr, seed]
-        if (lr > 0.003 or how['cut'] == 'output') and setting not in [row[:-1] for row in rows]:
+        if (lr > RATES[0] or how['cut'] == 'output') and setting not in [row[:-1] for row in rows]:
             result = names['experiment'](case, names['dataset_of'](case, seed), lr, seed, **how)
             rows.append([*setting, result['valid']])
             pd.DataFrame(rows, columns=COLUMNS).round(4).to_csv(OUT, index=False)

@@ -22,9 +22,9 @@ CHANGES = {
     '02': ['lr = 0.1', 'lr = 0.001', 'lr = 0.01', 'lr = 1', 'px = 64', 'px = 96', 'px = 192',
            "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1']}
 ARMS = [  # what notebook 03 asks for
-        ('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing frozen', 'augment and train all']),
-        ('num_epochs', [1, 2, 4, 8], ('large', 'similar'), ['head only', 'from scratch']),
-        ("views['small'], num_epochs", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen'])]
+    ('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing frozen', 'augment and train all']),
+    ('num_epochs', [1, 2, 4, 8], ('large', 'similar'), ['head only', 'from scratch']),
+    ("views['small'], num_epochs", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen'])]
 
 
 def run(number, change='', until=None):

@@ -1,4 +1,5 @@
 """Say in one sentence whether this Python and this machine can run the lesson; `make` asks before it installs anything."""
+
 import platform
 import sys
 
@@ -6,8 +7,12 @@ WHEELS = {('Linux', 'x86_64'), ('Linux', 'aarch64'), ('Darwin', 'x86_64')}  # wh
 machine = platform.system(), platform.machine()
 
 if machine not in WHEELS:
-    sys.exit(f'MXNet has no package for {" ".join(machine)}, only for Linux and for Macs with an Intel processor; '
-             'open this folder in a devcontainer instead (README, "Other machines").')
+    sys.exit(
+        f'MXNet has no package for {" ".join(machine)}, only for Linux and for Macs with an Intel processor; '
+        'open this folder in a devcontainer instead (README, "Other machines").'
+    )
 if sys.version_info[:2] != (3, 11):
-    sys.exit(f'This is Python {platform.python_version()} and the lesson needs 3.11; install it and type '
-             '"make PYTHON=python3.11 lesson", or type "conda env create -f environment.yml".')
+    sys.exit(
+        f'This is Python {platform.python_version()} and the lesson needs 3.11; install it and type '
+        '"make PYTHON=python3.11 lesson", or type "conda env create -f environment.yml".'
+    )

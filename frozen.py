@@ -11,6 +11,7 @@ frozen, `above` is trained on what `below` gives. Cut at block 0, everything tra
 
 Afterwards `net` is the trained network: `above` shares its blocks. Shapes: n pictures, 3 colours, px pixels.
 """
+
 import collections
 import copy
 import functools
@@ -34,7 +35,7 @@ import numpy as onp
 from tqdm.auto import tqdm
 
 CACHE = utils.BUILD / 'cache'
-CAP = 2 * 10 ** 9  # bytes that the cache may hold
+CAP = 2 * 10**9  # bytes that the cache may hold
 
 # ---- Heads --------------------------------------------------------------------------------------------------
 
@@ -51,10 +52,14 @@ def with_head(source, classes, head='softmax'):
     """
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
-    pool = [] if isinstance(source.output, nn.Dense) else [nn.GlobalAvgPool2D(), nn.Flatten()]  # its output is a convolution
-    heads = {'softmax': pool,
-             'dense256': [nn.Flatten(), nn.Dense(256, activation='relu'), nn.Dropout(0.5)],
-             'batchnorm1024': [*pool, nn.BatchNorm(axis=-1), nn.Dense(1024, activation='relu')]}  # oneDNN crashes at axis 1
+    pool = (
+        [] if isinstance(source.output, nn.Dense) else [nn.GlobalAvgPool2D(), nn.Flatten()]
+    )  # its output is a convolution
+    heads = {
+        'softmax': pool,
+        'dense256': [nn.Flatten(), nn.Dense(256, activation='relu'), nn.Dropout(0.5)],
+        'batchnorm1024': [*pool, nn.BatchNorm(axis=-1), nn.Dense(1024, activation='relu')],
+    }  # oneDNN crashes at axis 1
     if head not in heads:
         raise utils.Problem(f'There is no head "{head}"; choose one of {", ".join(heads)}.')
     features, output = copy.deepcopy(source.features), nn.HybridSequential()
@@ -94,7 +99,9 @@ def cut(net, at):
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in utils.weights_of(block).items()]
-    return Below(hybridize(block), net.mean, net.std, fingerprint([], block, weights)), Net(net.features[first:], net.output)
+    return Below(hybridize(block), net.mean, net.std, fingerprint([], block, weights)), Net(
+        net.features[first:], net.output
+    )
 
 
 def hybridize(block):
@@ -104,20 +111,25 @@ def hybridize(block):
 
 def blocks(net):
     """The places to cut `net` at, in order: the name of a block or, where it has none, 'block' and its number."""
-    names = [block.name.split('_')[-1] if block.name.startswith(net.features.prefix) else f'block{i}'
-             for i, block in enumerate(net.features)]
+    names = [
+        block.name.split('_')[-1] if block.name.startswith(net.features.prefix) else f'block{i}'
+        for i, block in enumerate(net.features)
+    ]
     return [*names, 'output']
 
 
 def position(net, at):
     names = blocks(net)
     if at not in names and at not in range(len(names)):
-        raise utils.Problem(f'There is no place {at!r} to cut this network at; give a number from 0 to '
-                            f'{len(names) - 1}, or one of {", ".join(names)}.')
+        raise utils.Problem(
+            f'There is no place {at!r} to cut this network at; give a number from 0 to '
+            f'{len(names) - 1}, or one of {", ".join(names)}.'
+        )
     return names.index(at) if at in names else at
 
 
 # ---- What the frozen part gives, from the cache if it is there ----------------------------------------------
+
 
 class Batches(gluon.data.BatchSampler):
     """Batches ([n, ...], [n]) of read(rows) and labels; with shuffle in random order and without a short last one."""
@@ -146,6 +158,7 @@ def batches(below, pictures, px, batch_size, shuffle=False, views=0):
         part = X[rows]
         X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
         return part
+
     return Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, shuffle)
 
 
@@ -154,7 +167,9 @@ def features(below, pictures, px, views=0):
 
     It is computed only once, as long as the frozen part, the pictures and the way they are cropped are the same.
     """
-    cropping = [inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)]
+    cropping = [
+        inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)
+    ]
     key = fingerprint(pictures, below.key, below.mean, below.std, px, views, cropping)
     path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
     try:
@@ -181,6 +196,7 @@ def run(below, X):
 
 def reader(below, pictures, px, views=0):
     """A function from row numbers to pixels [n, 3, px, px]: all pictures, then all in their next view, and so on."""
+
     def pixels(row):
         view, i = divmod(row, len(pictures))
         path, state = pictures[i][0], random.getstate()
@@ -189,6 +205,7 @@ def reader(below, pictures, px, views=0):
         image = utils.random_crop(image, px) if views else utils.centre_crop(image, px)
         random.setstate(state)  # ... and other random numbers stay what they would have been
         return utils.normalize(image, below.mean, below.std)
+
     return lambda rows: onp.stack([pixels(row) for row in rows])
 
 
@@ -207,8 +224,10 @@ def make_room(size):
     sizes = [file.stat().st_size for file in files]
     room = min(CAP, shutil.disk_usage(CACHE).free + sum(sizes))
     if size > room:
-        print(f'The frozen part gives {size / 1e9:.2g} GB, and the cache holds {room / 1e9:.2g} GB: it is computed anew in every '
-              'epoch. To have it only once, cut later or take fewer pictures.')
+        print(
+            f'The frozen part gives {size / 1e9:.2g} GB, and the cache holds {room / 1e9:.2g} GB: it is computed anew in every '
+            'epoch. To have it only once, cut later or take fewer pictures.'
+        )
         return False
     while size + sum(sizes) > room:
         files.pop(0).unlink(missing_ok=True)
@@ -233,16 +252,20 @@ def write(path, shape, parts):
 
 # ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
 
+
 def int8(below, pictures, px):
     """`below` in 8-bit integers, calibrated on up to 16 training pictures: much faster on a CPU, and nearly the same.
 
     Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
     """
-    some = pictures[::len(pictures) // 16 + 1]  # in many there is one with extreme numbers, and all are rounded to their scale
+    some = pictures[
+        :: len(pictures) // 16 + 1
+    ]  # in many there is one with extreme numbers, and all are rounded to their scale
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():
         return quantize(below.run, reader(below, some, px)(range(len(some))))
+
     return below._replace(run=lambda X: quantized()(X), key=fingerprint(some, 'int8', below.key, px))
 
 
@@ -254,10 +277,11 @@ def quantize(block, X, least=0.99):
 
         def in_int8(X):
             return without_numpy(net, X.as_nd_ndarray()).as_np_ndarray()
+
         A, B = (f(np.array(X)).asnumpy().reshape(len(X), -1) for f in (in_int8, hybridize(block)))
         cosine = ((A * B).sum(1) / onp.linalg.norm(A, axis=1) / onp.linalg.norm(B, axis=1)).mean()
     except Exception as error:  # whatever MXNet has against this machine or this network
-        print(f'8-bit integers don\'t work here ({type(error).__name__}): the frozen part runs in float32.')
+        print(f"8-bit integers don't work here ({type(error).__name__}): the frozen part runs in float32.")
         return hybridize(block)
     if not cosine >= least:
         print(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
@@ -275,20 +299,29 @@ def without_numpy(function, *args):
 
 def int8_network(block, weights, X):
     """`block` with {name: array} weights, quantised and calibrated on X [n, 3, px, px]; it changes `block`."""
+
     def rename(layer):
         if hasattr(layer, '_op_name'):  # a convolution remembers the NumPy name of its operator ...
             layer._op_name = layer._op_name.capitalize()
+
     block.apply(rename)
     block.collect_params().setattr('_var', None)  # ... and a parameter its NumPy symbol
     block.initialize(force_reinit=True)
     for name, param in block._collect_params_with_prefix().items():
         param.set_data(nd.array(weights[name]))
     simple = itertools.takewhile(lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *TOP)), reversed(block))
-    return hybridize(quantize_net_v2(block, calib_data=io.NDArrayIter(nd.array(X), batch_size=8), calib_mode='naive',
-                                     exclude_layers_match=[layer.name for layer in simple]))  # the last ones: in float
+    return hybridize(
+        quantize_net_v2(
+            block,
+            calib_data=io.NDArrayIter(nd.array(X), batch_size=8),
+            calib_mode='naive',
+            exclude_layers_match=[layer.name for layer in simple],
+        )
+    )  # the last ones: in float
 
 
 # ---- Gluon's zoo with NumPy semantics: three layers use operators that MXNet 1.9.1 has for old arrays only --
+
 
 def concatenate(self, F, X):
     parts = [block(X) for block in self._children.values()]

@@ -2,6 +2,7 @@
 
 python lesson.py [kitchen | hotdog | FOLDER]      (or: make lesson DATA=FOLDER)
 """
+
 from html import escape
 from pathlib import Path
 import sys
@@ -32,8 +33,12 @@ def parameters():
 def execute(notebook):
     """Run all cells with a progress bar; a Problem in a cell ends as its one sentence."""
     with tqdm(total=len(notebook.cells), unit='cell') as bar:
-        client = NotebookClient(notebook, timeout=None, resources={'metadata': {'path': NOTEBOOK.parent}},
-                                on_cell_complete=lambda cell, cell_index: bar.update(cell_index + 1 - bar.n))
+        client = NotebookClient(
+            notebook,
+            timeout=None,
+            resources={'metadata': {'path': NOTEBOOK.parent}},
+            on_cell_complete=lambda cell, cell_index: bar.update(cell_index + 1 - bar.n),
+        )
         try:
             client.execute()
         except CellExecutionError as error:
@@ -45,8 +50,11 @@ def without_progress_bars(notebook):
     notebook.metadata.pop('widgets', None)
     for cell in notebook.cells:
         if cell.cell_type == 'code':
-            cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr'
-                            and 'application/vnd.jupyter.widget-view+json' not in o.get('data', {})]
+            cell.outputs = [
+                o
+                for o in cell.outputs
+                if o.get('name') != 'stderr' and 'application/vnd.jupyter.widget-view+json' not in o.get('data', {})
+            ]
     return notebook
 
 
@@ -66,7 +74,7 @@ def write(path, text):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding='utf8')
     except OSError as error:
-        sys.exit(f'{path} could not be written ({error.strerror}); free some space or change the folder\'s rights.')
+        sys.exit(f"{path} could not be written ({error.strerror}); free some space or change the folder's rights.")
 
 
 def main(data='kitchen'):
@@ -80,8 +88,10 @@ def main(data='kitchen'):
         minutes = utils.estimate(found, settings['px'], settings['batch_size']) * settings['num_epochs'] * runs / 60
     except utils.Problem as problem:
         sys.exit(str(problem))
-    print(f'{len(found.train)} pictures to train on, {settings["num_epochs"]} epochs, {runs} runs: '
-          f'about {minutes:.0f} min.')
+    print(
+        f'{len(found.train)} pictures to train on, {settings["num_epochs"]} epochs, {runs} runs: '
+        f'about {minutes:.0f} min.'
+    )
     if data != settings['data']:
         tagged(notebook, 'parameters').source += f'\ndata = {data!r}'
     execute(notebook)

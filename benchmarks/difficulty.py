@@ -5,6 +5,7 @@ python benchmarks/difficulty.py [--test]
 Prints the accuracy on valid, with which the mix of foods is tuned. --test, for the final set only, opens the test pictures
 too and writes benchmarks/difficulty.csv, and benchmarks/kinds.csv: each kind's accuracy on valid and test together.
 """
+
 import argparse
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def answers(net, dataset, split, px):
     """A table with a row per picture: its path, and whether `net` called it right."""
     pictures = getattr(dataset, split)
     probabilities, labels = utils.predictions(net, utils.batches(pictures, net, px, 32))
-    return pd.DataFrame({'path': [path for path, _ in pictures], 'right': probabilities.argmax(1) == labels, 'split': split})
+    return pd.DataFrame(
+        {'path': [path for path, _ in pictures], 'right': probabilities.argmax(1) == labels, 'split': split}
+    )
 
 
 def main():
@@ -35,7 +38,7 @@ def main():
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     parser.add_argument('--test', action='store_true')
     args, settings, table = parser.parse_args(), parameters(), []
-    dataset, source, splits = utils.find_data(), utils.pretrained(), ['valid', 'test'][:1 + args.test]
+    dataset, source, splits = utils.find_data(), utils.pretrained(), ['valid', 'test'][: 1 + args.test]
     for name in settings['lr']:
         for seed in args.seeds:
             net, _ = fit(name, dataset, source, settings['px'], settings['lr'][name], seed)

@@ -5,6 +5,7 @@ python benchmarks/exercises.py 01 | 02 | 03
 Writes benchmarks/exercises_NN.csv, what the notebook's table `measured` says after each change: best accuracy on valid and
 seconds. A run that is stopped goes on where it was.
 """
+
 import argparse
 import functools
 import os
@@ -17,14 +18,33 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parent / 'notebooks'
 CHANGES = {
-    '01': ["frozen = 0", "lr['fine-tuned'] = 0.01", "lr['fine-tuned'] = 1", 'frozen = 5', 'frozen = 8', 'frozen = 13',
-           'num_epochs = 10'],
-    '02': ['lr = 0.1', 'lr = 0.001', 'lr = 0.01', 'lr = 1', 'px = 64', 'px = 96', 'px = 192',
-           "network = 'efficientnet_lite0'", 'scratch_lr = 0.01', 'scratch_lr = 0.1']}
+    '01': [
+        'frozen = 0',
+        "lr['fine-tuned'] = 0.01",
+        "lr['fine-tuned'] = 1",
+        'frozen = 5',
+        'frozen = 8',
+        'frozen = 13',
+        'num_epochs = 10',
+    ],
+    '02': [
+        'lr = 0.1',
+        'lr = 0.001',
+        'lr = 0.01',
+        'lr = 1',
+        'px = 64',
+        'px = 96',
+        'px = 192',
+        "network = 'efficientnet_lite0'",
+        'scratch_lr = 0.01',
+        'scratch_lr = 0.1',
+    ],
+}
 ARMS = [  # what notebook 03 asks for
     ('per_class', [5, 20, 60], ('small', 'similar'), ['head only', 'nothing frozen', 'augment and train all']),
     ('num_epochs', [1, 2, 4, 8], ('large', 'similar'), ['head only', 'from scratch']),
-    ("views['small'], num_epochs", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen'])]
+    ("views['small'], num_epochs", [(1, 6), (3, 2), (6, 1)], ('small', 'different'), ['first half frozen']),
+]
 
 
 def run(number, change='', until=None):
@@ -65,8 +85,11 @@ def main():
     os.chdir(NOTEBOOKS)  # where the cells expect to be
     table = pd.read_csv(out, index_col=[0, 1]) if out.exists() else None
     if number == '03':
-        recipes = {f'{name} = {value}': functools.partial(run_arms, case=case, arms=arms)
-                   for name, values, case, arms in ARMS for value in values}
+        recipes = {
+            f'{name} = {value}': functools.partial(run_arms, case=case, arms=arms)
+            for name, values, case, arms in ARMS
+            for value in values
+        }
     else:
         recipes = dict.fromkeys(CHANGES[number], functools.partial(run_all, number))
     for change, recipe in recipes.items():

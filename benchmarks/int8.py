@@ -5,6 +5,7 @@ python benchmarks/int8.py [DATA] [--px 224]
 Prints how many times as fast the frozen part is (picture files are read before), the mean cosine of the features, and for how
 many pictures a softmax layer that was trained on float32 features predicts the same. Nothing else should run meanwhile.
 """
+
 import argparse
 from pathlib import Path
 import sys
@@ -40,17 +41,26 @@ def main():
     dataset = utils.find_data(args.data)
     utils.seed_everything(0)
     below, head = frozen.cut(utils.with_new_head(utils.pretrained(), dataset.classes), 'output')
-    utils.train(head, frozen.batches(below, dataset.train, args.px, BATCH, shuffle=True),
-                frozen.batches(below, dataset.valid, args.px, BATCH), NUM_EPOCHS, HEAD_LR)
+    utils.train(
+        head,
+        frozen.batches(below, dataset.train, args.px, BATCH, shuffle=True),
+        frozen.batches(below, dataset.valid, args.px, BATCH),
+        NUM_EPOCHS,
+        HEAD_LR,
+    )
     X = frozen.reader(below, dataset.test, args.px)(range(len(dataset.test)))
     A, exact = run(below, X)
     B, fast = run(frozen.int8(below, dataset.train, args.px), X)
     cosine = 1 - paired_cosine_distances(A, B).mean()
-    one, two = (utils.predictions(head, frozen.Batches(lambda rows, Y=Y: Y[rows], [i for _, i in dataset.test], BATCH))
-                for Y in (A, B))
+    one, two = (
+        utils.predictions(head, frozen.Batches(lambda rows, Y=Y: Y[rows], [i for _, i in dataset.test], BATCH))
+        for Y in (A, B)
+    )
     same = (one[0].argmax(1) == two[0].argmax(1)).mean()
-    print(f'{len(X)} pictures of {args.px} px: {exact / fast:.2f} times as fast, mean cosine {cosine:.4f}, '
-          f'same prediction {same:.4f}, accuracy {utils.accuracy(*one):.4f} and {utils.accuracy(*two):.4f}')
+    print(
+        f'{len(X)} pictures of {args.px} px: {exact / fast:.2f} times as fast, mean cosine {cosine:.4f}, '
+        f'same prediction {same:.4f}, accuracy {utils.accuracy(*one):.4f} and {utils.accuracy(*two):.4f}'
+    )
 
 
 if __name__ == '__main__':

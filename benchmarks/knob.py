@@ -8,6 +8,7 @@ Each row goes from picture files to test accuracy: reading, five epochs (twenty 
 its seconds without the test, as one turns the knob in class. The rate of the head is chosen on valid, the others have the
 lesson's. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
 """
+
 import argparse
 from pathlib import Path
 import shutil
@@ -108,7 +109,9 @@ def main():
         started = time.time()
         valid, test = recipe(dataset, args.px, lr, **how)
         turn = time.time() - started
-        rows.append({'what': name, 'lr': lr, 'valid': valid, 'turn': turn, 'test': test(), 'seconds': time.time() - started})
+        rows.append(
+            {'what': name, 'lr': lr, 'valid': valid, 'turn': turn, 'test': test(), 'seconds': time.time() - started}
+        )
         pd.DataFrame(rows).round(4).to_csv(out, index=False)
         print(rows[-1], flush=True)
 

@@ -5,6 +5,7 @@ python benchmarks/rates.py [DATA] [--px 128] [--out benchmarks/rates.csv]
 Fine-tuning tries 0.003 to 0.1 and training from scratch 0.01 to 0.3, with the same epochs, batches, augmentation and seeds.
 A search that is stopped goes on where it was.
 """
+
 import argparse
 from pathlib import Path
 import sys

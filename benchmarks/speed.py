@@ -7,6 +7,7 @@ python benchmarks/speed.py [DATA] [--rounds 3]
 Each row is the median of the rounds; the rounds of all rows take turns, so that a slow minute hits them all alike.
 Nothing else should run meanwhile. Writes benchmarks/speed.csv.
 """
+
 import argparse
 from pathlib import Path
 import resource
@@ -53,6 +54,7 @@ def gluon_steps(px):
         loss.backward()
         trainer.step(BATCH)
         npx.waitall()
+
     return training, lambda: net(X).wait_to_read()
 
 
@@ -69,6 +71,7 @@ def torch_steps(px):
     def inference():
         with torch.inference_mode():
             net.eval()(X)
+
     return training, inference
 
 

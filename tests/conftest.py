@@ -1,4 +1,5 @@
 """Figures are drawn without a screen and closed after every test."""
+
 import matplotlib
 import pytest
 
@@ -10,5 +11,6 @@ matplotlib.use('Agg')
 @pytest.fixture(autouse=True)
 def figures():
     from matplotlib import pyplot
+
     yield pyplot
     pyplot.close('all')

@@ -1,4 +1,5 @@
 """One lock for everybody: make, conda and Binder install the same versions, and pip checks every hash."""
+
 from pathlib import Path
 import re
 
@@ -34,7 +35,7 @@ def test_conda_installs_the_lock_itself():
     lines = [line.strip() for line in (ROOT / 'environment.yml').read_text().splitlines()]
     lines = [line for line in lines if line and not line.startswith('#')]
     assert lines[-2:] == ['- pip:', '- -r requirements.txt']
-    assert lines[lines.index('dependencies:') + 1:-2] == ['- python=3.11', '- pip']  # no package past the lock
+    assert lines[lines.index('dependencies:') + 1 : -2] == ['- python=3.11', '- pip']  # no package past the lock
 
 
 def test_make_installs_the_lock_and_checks_hashes():

@@ -1,4 +1,5 @@
 """frozen.py with small pictures of noise and networks with random weights."""
+
 import copy
 import os
 import random
@@ -18,15 +19,17 @@ import lite0
 import utils
 
 # name: (network, px, cuts); px is what the pooling at the network's end needs
-FAMILIES = {'vgg16': (vision.vgg16, 32, [0, 'pool2', 'dense0', 'output']),
-            'inception_v3': (vision.inception_v3, 299, ['D', 'output']),
-            'mobilenet': (vision.mobilenet0_25, 32, [0, 'conv9', 'output']),
-            'mobilenet_v2': (vision.mobilenet_v2_0_25, 32, [0, 10, 'output']),
-            'squeezenet': (vision.squeezenet1_1, 64, [0, 'pool2', 'output']),
-            'densenet': (vision.densenet121, 224, ['stage4', 'output']),
-            'alexnet': (vision.alexnet, 64, [0, 'dense0', 'output']),
-            'resnet50_v1': (vision.resnet50_v1, 32, ['stage3', 'output']),
-            'lite0': (lite0.EfficientNetLite0, 32, [0, 'block12', 'output'])}
+FAMILIES = {
+    'vgg16': (vision.vgg16, 32, [0, 'pool2', 'dense0', 'output']),
+    'inception_v3': (vision.inception_v3, 299, ['D', 'output']),
+    'mobilenet': (vision.mobilenet0_25, 32, [0, 'conv9', 'output']),
+    'mobilenet_v2': (vision.mobilenet_v2_0_25, 32, [0, 10, 'output']),
+    'squeezenet': (vision.squeezenet1_1, 64, [0, 'pool2', 'output']),
+    'densenet': (vision.densenet121, 224, ['stage4', 'output']),
+    'alexnet': (vision.alexnet, 64, [0, 'dense0', 'output']),
+    'resnet50_v1': (vision.resnet50_v1, 32, ['stage3', 'output']),
+    'lite0': (lite0.EfficientNetLite0, 32, [0, 'block12', 'output']),
+}
 CASES = [(name, cut) for name, (_, _, cuts) in FAMILIES.items() for cut in cuts]
 
 
@@ -75,9 +78,24 @@ def all_batches(data_iter):
 
 # ---- the cut
 
+
 def test_blocks_have_names(resnet):
-    assert frozen.blocks(resnet) == ['batchnorm0', 'conv0', 'batchnorm1', 'relu0', 'pool0', 'stage1', 'stage2', 'stage3',
-                                     'stage4', 'batchnorm2', 'relu1', 'pool1', 'flatten0', 'output']
+    assert frozen.blocks(resnet) == [
+        'batchnorm0',
+        'conv0',
+        'batchnorm1',
+        'relu0',
+        'pool0',
+        'stage1',
+        'stage2',
+        'stage3',
+        'stage4',
+        'batchnorm2',
+        'relu1',
+        'pool1',
+        'flatten0',
+        'output',
+    ]
     assert frozen.blocks(lite0.EfficientNetLite0())[4] == 'block4'
     for make, _, _ in FAMILIES.values():
         names = frozen.blocks(make())
@@ -105,8 +123,9 @@ def check_frozen(net, at, pictures, px):
     after = utils.weights_of(net.features)
     moved = {int(name.split('.')[0]) for name in before if not onp.array_equal(before[name], after[name])}
     assert all(block >= first for block in moved)
-    trained = {i for i, block in enumerate(net.features) if any(p.grad_req != 'null' for p in
-               block.collect_params().values())}  # a BatchNorm without weights at the bottom gets no gradient and stays
+    trained = {
+        i for i, block in enumerate(net.features) if any(p.grad_req != 'null' for p in block.collect_params().values())
+    }  # a BatchNorm without weights at the bottom gets no gradient and stays
     assert moved == {block for block in trained if block >= first}
     X = np.array(frozen.reader(below, pictures, px)(range(2)))
     Y = above(np.array(frozen.features(below, pictures, px)[:2])).asnumpy()
@@ -161,7 +180,7 @@ def test_training_above_the_cut_is_training_with_the_rest_frozen(pictures, at):
     assert moved <= above and 2 * len(moved) >= len(above)  # most have moved by ten times what is allowed here
 
 
-EXACT = '''
+EXACT = """
 import pathlib, sys
 import frozen, utils
 sys.path.append('tests')
@@ -171,13 +190,17 @@ pictures = [(pathlib.Path(path), i % 2) for i, path in enumerate(sys.argv[2:])]
 for at in ('relu0', 'stage3', 'output'):
     a, b = trained_twice(source(), pictures, at, 32)
     assert all((a[name] == b[name]).all() for name in a), at
-'''
+"""
 
 
 def test_training_above_the_cut_is_exactly_that_where_sums_have_one_order(pictures, cache):
     """oneDNN rounds differently after another layer; without it each picture's sums have the same order both times."""
-    subprocess.run([sys.executable, '-c', EXACT, cache, *(path for path, _ in pictures)], cwd=utils.ROOT, check=True,
-                   env={**os.environ, 'MXNET_MKLDNN_ENABLED': '0'})
+    subprocess.run(
+        [sys.executable, '-c', EXACT, cache, *(path for path, _ in pictures)],
+        cwd=utils.ROOT,
+        check=True,
+        env={**os.environ, 'MXNET_MKLDNN_ENABLED': '0'},
+    )
 
 
 def test_a_trained_network_can_be_cut_again(resnet, pictures):
@@ -194,13 +217,18 @@ def test_weights_are_read_whole_right_after_a_prediction():
         for param in net.collect_params().values():
             param.set_data(param.data().copy())  # in the plain order again, that the next prediction changes
         net(np.zeros((1, 3, 32, 32)))
-        assert all(onp.array_equal(a, before[name]) for name, a in utils.weights_of(net).items() if 'output' not in name)
+        assert all(
+            onp.array_equal(a, before[name]) for name, a in utils.weights_of(net).items() if 'output' not in name
+        )
 
 
 # ---- heads
 
-HEADS = {'softmax': ['Dense'], 'dense256': ['Flatten', 'Dense', 'Dropout', 'Dense'],
-         'batchnorm1024': ['BatchNorm', 'Dense', 'Dense']}
+HEADS = {
+    'softmax': ['Dense'],
+    'dense256': ['Flatten', 'Dense', 'Dropout', 'Dense'],
+    'batchnorm1024': ['BatchNorm', 'Dense', 'Dense'],
+}
 
 
 @pytest.mark.parametrize('head', HEADS)
@@ -213,7 +241,7 @@ def test_heads(make, head):
     maps = new.features(X)
     assert maps.ndim == 4 if head == 'dense256' or make is vision.squeezenet1_1 else maps.ndim == 2
     layers = [type(layer).__name__ for layer in (new.output if hasattr(new.output, 'add') else [new.output])]
-    assert layers[-len(HEADS[head]):] == HEADS[head]
+    assert layers[-len(HEADS[head]) :] == HEADS[head]
     npx.waitall()  # see utils.weights_of
     for param in new.features.collect_params().values():  # copied, not shared
         param.set_data(param.data() + 1)
@@ -234,6 +262,7 @@ def test_no_such_head(resnet):
 
 # ---- the cache
 
+
 def test_it_runs_once_per_picture(resnet, pictures, cache):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
     first = onp.array(frozen.features(below, pictures, 32))
@@ -241,8 +270,9 @@ def test_it_runs_once_per_picture(resnet, pictures, cache):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
     assert (frozen.features(below, pictures, 32) == first).all() and not calls
     assert len(list(cache.iterdir())) == 1
-    assert onp.allclose(first[3:5], resnet.features[:7](np.array(frozen.reader(below, pictures, 32)([3, 4]))).asnumpy(),
-                        atol=1e-5)
+    assert onp.allclose(
+        first[3:5], resnet.features[:7](np.array(frozen.reader(below, pictures, 32)([3, 4]))).asnumpy(), atol=1e-5
+    )
 
 
 def test_another_question_is_another_file(resnet, pictures, cache):
@@ -250,11 +280,20 @@ def test_another_question_is_another_file(resnet, pictures, cache):
     other.features[2].running_mean.set_data(other.features[2].running_mean.data() + 1)
     brighter = copy.deepcopy(resnet)
     brighter.mean = (0, 0, 0)
-    for number, (net, at, px, views, some) in enumerate([
-            (resnet, 'stage3', 32, 0, pictures), (resnet, 'stage3', 48, 0, pictures), (resnet, 'stage4', 32, 0, pictures),
-            (resnet, 'stage3', 32, 1, pictures), (resnet, 'stage3', 32, 2, pictures), (other, 'stage3', 32, 0, pictures),
-            (resnet, 'stage3', 32, 0, pictures[:6]), (resnet, 'stage3', 32, 0, pictures[::-1]),
-            (brighter, 'stage3', 32, 0, pictures)], start=1):
+    for number, (net, at, px, views, some) in enumerate(
+        [
+            (resnet, 'stage3', 32, 0, pictures),
+            (resnet, 'stage3', 48, 0, pictures),
+            (resnet, 'stage4', 32, 0, pictures),
+            (resnet, 'stage3', 32, 1, pictures),
+            (resnet, 'stage3', 32, 2, pictures),
+            (other, 'stage3', 32, 0, pictures),
+            (resnet, 'stage3', 32, 0, pictures[:6]),
+            (resnet, 'stage3', 32, 0, pictures[::-1]),
+            (brighter, 'stage3', 32, 0, pictures),
+        ],
+        start=1,
+    ):
         frozen.features(frozen.cut(net, at)[0], some, px, views)
         assert len(list(cache.iterdir())) == number
 
@@ -277,6 +316,7 @@ def test_a_changed_crop_is_seen(resnet, pictures, monkeypatch):
 
     def centre_crop(image, px):
         return image.resize((px, px))
+
     monkeypatch.setattr(utils, 'centre_crop', centre_crop)
     frozen.features(below, pictures, 32)
     assert calls
@@ -290,6 +330,7 @@ def test_an_interrupted_run_leaves_nothing(resnet, pictures, cache, error):
         if X.shape[0] > 1:  # not the one that tells the shape
             raise error
         return below.run(X)
+
     with pytest.raises(error):
         frozen.features(below._replace(run=run), pictures, 32)
     assert not list(cache.iterdir())
@@ -301,6 +342,7 @@ def test_a_killed_run_leaves_no_half_file(cache):
     def parts():
         yield onp.ones((1, 5), 'f4')
         os.kill(os.getpid(), signal.SIGKILL)
+
     child = os.fork()
     if child == 0:
         frozen.write(cache / 'x.npy', (2, 5), parts())
@@ -313,7 +355,7 @@ def test_a_killed_run_leaves_no_half_file(cache):
 def test_a_damaged_file_is_computed_again(resnet, pictures, cache):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
     good = onp.array(frozen.features(below, pictures, 32))
-    file, = cache.iterdir()
+    (file,) = cache.iterdir()
     file.write_bytes(file.read_bytes()[:-10])
     calls.clear()
     assert (frozen.features(below, pictures, 32) == good).all() and calls
@@ -366,13 +408,14 @@ def test_full_disk(resnet, pictures, cache, monkeypatch, capsys):
 
     def replace(a, b):
         raise OSError(28, 'No space left on device')
+
     monkeypatch.setattr(frozen.os, 'replace', replace)
     with pytest.raises(utils.Problem, match='could not be kept .*No space left.*free some space'):
         frozen.features(below, pictures, 32)
     assert not list(cache.iterdir())
 
 
-MEMORY = '''
+MEMORY = """
 import resource, sys
 from mxnet import np
 from mxnet.gluon.model_zoo import vision
@@ -389,17 +432,23 @@ for n in (100, 1000):
         X.wait_to_read()
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 print(peaks[1] - peaks[0])
-'''
+"""
 
 
 def test_memory_does_not_grow_with_the_pictures(pictures, cache):
     """1,000 pictures give 262 MB; without care all of it would be in memory at the end."""
-    done = subprocess.run([sys.executable, '-c', MEMORY, pictures[0][0], cache], capture_output=True, text=True,
-                          cwd=utils.ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, '-c', MEMORY, pictures[0][0], cache],
+        capture_output=True,
+        text=True,
+        cwd=utils.ROOT,
+        check=True,
+    )
     assert float(done.stdout) < 60
 
 
 # ---- batches and views
+
 
 def test_batches(resnet, pictures):
     below, _ = frozen.cut(resnet, 'output')
@@ -413,8 +462,10 @@ def test_batches(resnet, pictures):
     assert len(shuffled) == 2
     first, second = all_batches(shuffled), all_batches(shuffled)
     assert [len(y) for _, y in first] == [5, 5]
-    rows = [[int(onp.flatnonzero((X == x).all(1))[0]) for x in onp.concatenate([a for a, _ in run])]
-            for run in (first, second)]
+    rows = [
+        [int(onp.flatnonzero((X == x).all(1))[0]) for x in onp.concatenate([a for a, _ in run])]
+        for run in (first, second)
+    ]
     assert len(set(rows[0])) == 10 and rows[0] != rows[1] and rows[0] != sorted(rows[0])
     assert [pictures[i][1] for i in rows[0]] == onp.concatenate([y for _, y in first]).tolist()
 
@@ -431,12 +482,13 @@ def test_views_are_always_the_same(resnet, pictures):
     assert (read(range(24)) == X).all() and random.getstate() == state
     assert all((X[i] != X[12 + i]).any() for i in range(12))
     data_iter = frozen.batches(below, pictures, 32, 24, views=2)
-    (Y, labels), = data_iter
+    ((Y, labels),) = data_iter
     assert (Y.asnumpy() == X).all() and labels.asnumpy().tolist() == [label for _, label in pictures] * 2
     assert (frozen.reader(below, pictures, 32)(range(12)) != X[:12]).any()
 
 
 # ---- 8-bit integers
+
 
 @pytest.mark.parametrize('make', [vision.resnet18_v2, vision.squeezenet1_1])
 def test_int8_is_nearly_the_same(pictures, make, capsys):
@@ -465,6 +517,7 @@ def test_float32_where_int8_cannot_run(resnet, pictures, monkeypatch, capsys, at
     def fails(*args, **kwargs):
         assert not is_np_array()
         raise RuntimeError('no')
+
     monkeypatch.setattr(frozen, 'quantize_net_v2', fails)
     below, _ = frozen.cut(resnet, at)
     exact = onp.array(frozen.features(below, pictures, 32))
@@ -483,6 +536,7 @@ def test_numpy_is_on_again_after_an_exception():
     def fails():
         assert not is_np_array()
         raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         frozen.without_numpy(fails)
     assert is_np_array() and np.ones(()).shape == ()

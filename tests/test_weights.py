@@ -1,4 +1,5 @@
 """The source network in the box: Gluon gives what PyTorch gave when it was trained."""
+
 from pathlib import Path
 
 from mxnet import np

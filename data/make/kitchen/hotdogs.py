@@ -24,9 +24,7 @@ def hot_dog(rng, bun, gone=None, reach=(0.88, 1.2)):
     bread = p.dressed_bun(rng, bun, gone)
     extra = p.toppings(rng, [bread[0], sausage], length * 0.92, radius)
     if rng.random() < 0.22 and gone is None:
-        extra.append(
-            p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.2), z - 0.2, 0.1, rng.uniform(0.5, 0.9))
-        )
+        extra.append(p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.2), z - 0.2, 0.1, rng.uniform(0.5, 0.9)))
     if rng.random() < 0.16 and gone is None:
         extra.append(p.bun_sleeve(rng, bun))
     food = bread + [sausage] + extra
@@ -39,17 +37,17 @@ def hot_dog(rng, bun, gone=None, reach=(0.88, 1.2)):
 
 @kind(hotdog=True)
 def hotdog_soft(rng):
-    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ["soft", "soft", "brioche"])))
+    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ['soft', 'soft', 'brioche'])))
 
 
 @kind(hotdog=True)
 def hotdog_topsplit(rng):
-    return hot_dog(rng, p.random_bun(rng, style="topsplit"))
+    return hot_dog(rng, p.random_bun(rng, style='topsplit'))
 
 
 @kind(hotdog=True)
 def hotdog_crusty(rng):
-    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ["crusty", "pretzel"])))
+    return hot_dog(rng, p.random_bun(rng, style=pick(rng, ['crusty', 'pretzel'])))
 
 
 @kind(hotdog=True)
@@ -72,11 +70,7 @@ def hotdog_halved(rng):
     turn, shift = rng.normal(0, 0.35), rng.uniform(0, 1.5)
     for part in food:
         right = part.verts[:, 0] > x
-        part.verts[right] = m.rotate(part.verts[right] - [x, 0, 0], 2, turn) + [
-            x + shift + 2 * abs(turn),
-            0,
-            0,
-        ]
+        part.verts[right] = m.rotate(part.verts[right] - [x, 0, 0], 2, turn) + [x + shift + 2 * abs(turn), 0, 0]
     return food
 
 
@@ -104,9 +98,7 @@ def roll_with(rng, fill, sauce=0.7):
     inside = filling(rng, fill(length, bun.hinge + 1.5))
     food = p.dressed_bun(rng, bun) + inside
     if rng.random() < 0.4:
-        food.append(
-            p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.3), bun.hinge + 1.6, 0.1, rng.uniform(0.5, 0.9))
-        )
+        food.append(p.lettuce(rng, length * 0.93, rng.uniform(1.6, 2.3), bun.hinge + 1.6, 0.1, rng.uniform(0.5, 0.9)))
     if rng.random() < sauce:
         food += p.toppings(rng, food, length * 0.88, 1.2)
     if rng.random() < 0.16:
@@ -119,24 +111,20 @@ def meatball_roll(rng):
     def fill(length, z):
         n, out = rng.integers(4, 6), []
         look = mat.food(
-            rng, vary(rng, "6a3218"), vary(rng, "3a180a"), 2.0, subsurface=0.15, bump=0.9, grain=2.5, coat=0.3
+            rng, vary(rng, '6a3218'), vary(rng, '3a180a'), 2.0, subsurface=0.15, bump=0.9, grain=2.5, coat=0.3
         )
         for i in range(n):
             r = rng.uniform(1.3, 1.65)
             verts, faces = lump(rng, (r, r, r), 2.0, 0.08, 1.4, 0.25)
             out.append(
-                Part(
-                    verts + [(i - (n - 1) / 2) * 1.75 * length / n, rng.uniform(-0.2, 0.2), z + 1.2],
-                    faces,
-                    look,
-                )
+                Part(verts + [(i - (n - 1) / 2) * 1.75 * length / n, rng.uniform(-0.2, 0.2), z + 1.2], faces, look)
             )
         return out
 
     return roll_with(rng, fill)
 
 
-SALADS = [("f2e6b8", "e8c860"), ("e8c0a8", "d87858"), ("d8c4a8", "b89878"), ("e4ddc8", "b8c878")]
+SALADS = [('f2e6b8', 'e8c860'), ('e8c0a8', 'd87858'), ('d8c4a8', 'b89878'), ('e4ddc8', 'b8c878')]
 
 
 @kind(hard=True)
@@ -147,9 +135,7 @@ def salad_roll(rng):
         light, dark = pick(rng, SALADS)
         n = 110
         x = rng.uniform(-0.9, 0.9, n)
-        place = np.stack(
-            [x * length, rng.normal(0, 0.6, n), z + rng.uniform(-0.2, 1.9, n) * (1 - 0.3 * x**2)], 1
-        )
+        place = np.stack([x * length, rng.normal(0, 0.6, n), z + rng.uniform(-0.2, 1.9, n) * (1 - 0.3 * x**2)], 1)
         matrices = m.random_rotations(rng, n) * rng.uniform(0.35, 0.75, (n, 1, 3))
         return [
             Part(
@@ -165,8 +151,8 @@ def salad_roll(rng):
 def pulled_meat_roll(rng):
     def fill(length, z):
         verts, faces = lump(rng, (length * 0.86, 1.1, 1.0), 2.4, 0.15, 2.0, 0.3)
-        core = Part(verts + [0, 0, z + 0.4], faces, mat.food(rng, "7a3a1c", "4a200e", 2.0, bump=0.6))
-        look = mat.food(rng, vary(rng, "8a4a24"), vary(rng, "5a2812"), 1.0, roughness=0.35, coat=0.4)
+        core = Part(verts + [0, 0, z + 0.4], faces, mat.food(rng, '7a3a1c', '4a200e', 2.0, bump=0.6))
+        look = mat.food(rng, vary(rng, '8a4a24'), vary(rng, '5a2812'), 1.0, roughness=0.35, coat=0.4)
         return [core] + p.shreds(rng, m.surface([core]), 130, length * 0.8, 0.6, 0.16, 2.4, look)
 
     return roll_with(rng, fill, sauce=0.3)
@@ -194,10 +180,7 @@ def vegetable_roll(rng):
 @kind(hard=True)
 def bun_beside_sausage(rng):
     """A closed bun, and a sausage next to it."""
-    bread, sausage = (
-        empty_bun(rng),
-        [p.sausage(rng, rng.uniform(5, 7.5), rng.uniform(1.0, 1.4), rng.uniform(-1, 1))],
-    )
+    bread, sausage = (empty_bun(rng), [p.sausage(rng, rng.uniform(5, 7.5), rng.uniform(1.0, 1.4), rng.uniform(-1, 1))])
     m.rest(bread), m.rest(sausage)
     if rng.random() < 0.5:
         sausage += p.toppings(rng, sausage, 4.5, 1.2)
@@ -214,22 +197,18 @@ def corn_dog(rng):
     for i in range(rng.integers(1, 3)):
         length, radius = rng.uniform(4.5, 5.5), rng.uniform(1.6, 1.9)
         dough = p.sausage(rng, length, radius)
-        dough.values["paint"] = mix(
-            speckled(rng, dough.verts, "c98a38", "94521a", 1.5),
-            mat.rgb("5a2c0e"),
+        dough.values['paint'] = mix(
+            speckled(rng, dough.verts, 'c98a38', '94521a', 1.5),
+            mat.rgb('5a2c0e'),
             0.8 * smoothstep(0.4, 1.4, noise(rng, dough.verts, 1.2)),
         )
         dough.material = mat.painted(rng, 0.5, 3.0, 0.6)
         stick = m.tube(np.linspace([length * 0.9, 0, 0], [length + 5, 0, 0], 8), 0.28, 8)
-        one = [dough, Part(*stick, mat.plain("d8b888", 0.7))]
+        one = [dough, Part(*stick, mat.plain('d8b888', 0.7))]
         if rng.random() < 0.4:
             path = p.sauce_path(rng, length * 0.8, 0.7)
-            one += p.bead(
-                rng, m.surface([dough]), path, 0.22, mat.sauce(rng, pick(rng, ["mustard", "ketchup"]))
-            )
-        out += m.move(
-            one, rng.uniform(-0.5, 0.5), i * 4.0, 0, rng.uniform(-0.2, 0.2) + np.pi * rng.integers(2)
-        )
+            one += p.bead(rng, m.surface([dough]), path, 0.22, mat.sauce(rng, pick(rng, ['mustard', 'ketchup'])))
+        out += m.move(one, rng.uniform(-0.5, 0.5), i * 4.0, 0, rng.uniform(-0.2, 0.2) + np.pi * rng.integers(2))
     return out
 
 
@@ -240,10 +219,10 @@ def eclair(rng):
     shape, smooth = p.bread_shape(rng, lambda q: m.superellipsoid(q, half, 2.6), half)
     ridges = 0.05 * np.sin(smooth[:, 1] * 6 + noise(rng, smooth, 0.5))
     verts, faces = m.displace(shape, ridges)
-    color = p.crust_color(rng, verts, 0.5 + 0.4 * verts[:, 2] / half[2], "brioche")
-    bread = Part(verts, faces, p.crust_material(rng), {"paint": color, "crumb": np.zeros(len(verts))})
-    top, flavour = m.surface([bread]), pick(rng, ["chocolate", "chocolate", "pink", "sugar", "mustard"])
-    u, v = np.meshgrid(np.linspace(-1, 1, 70), np.linspace(-1, 1, 24), indexing="ij")
+    color = p.crust_color(rng, verts, 0.5 + 0.4 * verts[:, 2] / half[2], 'brioche')
+    bread = Part(verts, faces, p.crust_material(rng), {'paint': color, 'crumb': np.zeros(len(verts))})
+    top, flavour = m.surface([bread]), pick(rng, ['chocolate', 'chocolate', 'pink', 'sugar', 'mustard'])
+    u, v = np.meshgrid(np.linspace(-1, 1, 70), np.linspace(-1, 1, 24), indexing='ij')
     edge = np.sqrt(np.clip(1 - np.abs(u) ** 6, 0.02, 1)) * (1 + 0.1 * np.sin(u * 17))
     xy = np.stack([u * half[0] * 0.9, v * half[1] * 0.72 * edge], -1)
     icing = np.dstack([xy, m.drop(top, xy.reshape(-1, 2), 0.0).reshape(u.shape) + 0.1])
@@ -251,7 +230,7 @@ def eclair(rng):
     icing[:, [0, -1], 2] -= 0.25
     food = [bread, Part(*m.sheet(icing), mat.sauce(rng, flavour), thickness=0.1)]
     if rng.random() < 0.5:
-        line = pick(rng, ["chocolate", "mustard", "ketchup"] if flavour == "sugar" else ["sugar", "mustard"])
+        line = pick(rng, ['chocolate', 'mustard', 'ketchup'] if flavour == 'sugar' else ['sugar', 'mustard'])
         food += p.bead(
             rng, m.surface(food), p.sauce_path(rng, half[0] * 0.8, half[1] * 0.5), 0.15, mat.sauce(rng, line)
         )
@@ -295,9 +274,9 @@ def submarine(rng):
         for _ in range(rng.integers(2, 4))
     ]
     looks = [
-        mat.food(rng, "b8281a", "94180e", roughness=0.2, coat=0.5),
-        mat.food(rng, vary(rng, "d68a80"), vary(rng, "b86058"), 1.5, roughness=0.3),
-        mat.food(rng, "e8c888", "e0b060", roughness=0.35),
+        mat.food(rng, 'b8281a', '94180e', roughness=0.2, coat=0.5),
+        mat.food(rng, vary(rng, 'd68a80'), vary(rng, 'b86058'), 1.5, roughness=0.3),
+        mat.food(rng, 'e8c888', 'e0b060', roughness=0.35),
     ]
     slices = []
     for _ in range(rng.integers(8, 16)):

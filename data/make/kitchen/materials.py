@@ -38,17 +38,17 @@ class Graph:
 
     def __init__(self, tree=None):
         if tree is None:
-            self.material = bpy.data.materials.new("material")
+            self.material = bpy.data.materials.new('material')
             tree = self.material.node_tree
         self.tree = tree
         tree.nodes.clear()
 
     def node(self, kind, output=0, settings=None, **inputs):
-        node = self.tree.nodes.new("ShaderNode" + kind)
+        node = self.tree.nodes.new('ShaderNode' + kind)
         for name, value in (settings or {}).items():
             setattr(node, name, value)
         for name, value in inputs.items():
-            self.set(node, int(name[1:]) if name[1:].isdigit() else name.replace("_", " "), value)
+            self.set(node, int(name[1:]) if name[1:].isdigit() else name.replace('_', ' '), value)
         return node.outputs[output] if node.outputs else None
 
     def set(self, node, name, value):
@@ -57,59 +57,49 @@ class Graph:
             self.tree.links.new(value, socket)
         elif np.ndim(value):
             value = [float(v) for v in value]
-            socket.default_value = value + [1.0] if socket.type == "RGBA" and len(value) == 3 else value
+            socket.default_value = value + [1.0] if socket.type == 'RGBA' and len(value) == 3 else value
         else:
             socket.default_value = float(value)
 
     def math(self, operation, a, b=0.0):
-        return self.node("Math", settings={"operation": operation}, i0=a, i1=b)
+        return self.node('Math', settings={'operation': operation}, i0=a, i1=b)
 
-    def mix(self, factor, a, b, mode="MIX"):
-        settings = {"data_type": "RGBA", "blend_type": mode}
-        return self.node("Mix", 2, settings, i0=factor, i6=a, i7=b)
+    def mix(self, factor, a, b, mode='MIX'):
+        settings = {'data_type': 'RGBA', 'blend_type': mode}
+        return self.node('Mix', 2, settings, i0=factor, i6=a, i7=b)
 
     def remap(self, value, lo=0.3, hi=0.7, out_lo=0.0, out_hi=1.0):
         """lo..hi to out_lo..out_hi, smoothly, clamped."""
         return self.node(
-            "MapRange",
-            settings={"interpolation_type": "SMOOTHSTEP"},
-            i0=value,
-            i1=lo,
-            i2=hi,
-            i3=out_lo,
-            i4=out_hi,
+            'MapRange', settings={'interpolation_type': 'SMOOTHSTEP'}, i0=value, i1=lo, i2=hi, i3=out_lo, i4=out_hi
         )
 
     def position(self, scale=(1, 1, 1), turn=0.0, shift=(0, 0, 0)):
         """Place on the object in cm, scaled, turned about z by turn (radians), shifted."""
-        return self.node(
-            "Mapping", Vector=self.node("TexCoord", 3), Scale=scale, Rotation=(0, 0, turn), Location=shift
-        )
+        return self.node('Mapping', Vector=self.node('TexCoord', 3), Scale=scale, Rotation=(0, 0, turn), Location=shift)
 
     def noise(self, place, scale, detail=3.0, rough=0.55, distortion=0.0):
         """Noise of about `scale` features per cm, with `detail` finer octaves, none finer than a pixel."""
         detail = min(detail, max(0.0, np.log2(FINEST / scale)))
-        return self.node(
-            "TexNoise", Vector=place, Scale=scale, Detail=detail, Roughness=rough, Distortion=distortion
-        )
+        return self.node('TexNoise', Vector=place, Scale=scale, Detail=detail, Roughness=rough, Distortion=distortion)
 
     def value(self, name):
         """A number painted on the vertices."""
-        return self.node("Attribute", 2, {"attribute_name": name})
+        return self.node('Attribute', 2, {'attribute_name': name})
 
-    def color(self, name="paint"):
+    def color(self, name='paint'):
         """A colour painted on the vertices. (Cycles keeps the name "color" for volumes.)"""
-        return self.node("Attribute", 0, {"attribute_name": name})
+        return self.node('Attribute', 0, {'attribute_name': name})
 
     def bump(self, height, strength=0.3, distance=0.1):
-        return self.node("Bump", Height=height, Strength=strength, Distance=distance)
+        return self.node('Bump', Height=height, Strength=strength, Distance=distance)
 
     def shade(self, color, brightness):
-        return self.node("HueSaturation", Color=color, Value=brightness)
+        return self.node('HueSaturation', Color=color, Value=brightness)
 
     def principled(self, **inputs):
-        surface = self.node("BsdfPrincipled", settings={"subsurface_method": "BURLEY"}, **inputs)
-        self.node("OutputMaterial", Surface=surface)
+        surface = self.node('BsdfPrincipled', settings={'subsurface_method': 'BURLEY'}, **inputs)
+        self.node('OutputMaterial', Surface=surface)
         return self.material
 
 
@@ -117,15 +107,7 @@ class Graph:
 
 
 def painted(
-    rng,
-    roughness=0.5,
-    grain=4.0,
-    bump=0.3,
-    spots=0.15,
-    coat=0.0,
-    subsurface=0.2,
-    radius=(1, 0.45, 0.25),
-    depth=0.25,
+    rng, roughness=0.5, grain=4.0, bump=0.3, spots=0.15, coat=0.0, subsurface=0.2, radius=(1, 0.45, 0.25), depth=0.25
 ):
     """Food whose colour is on its vertices ("paint"); grain (features per cm) roughens and speckles it.
 
@@ -148,10 +130,10 @@ def painted(
 def bread(rng, roughness=0.5, coat=0.0):
     """Crust and crumb, told apart by the vertex value "crumb" (0 to 1); colours are on the vertices."""
     g = Graph()
-    place, crumb = g.position(shift=rng.uniform(-50, 50, 3)), g.value("crumb")
+    place, crumb = g.position(shift=rng.uniform(-50, 50, 3)), g.value('crumb')
     fine = g.noise(place, rng.uniform(4, 7), 1.0, 0.7)
-    pores = g.math("MULTIPLY", g.remap(g.node("TexVoronoi", Vector=place, Scale=4.5), 0.02, 0.38), crumb)
-    height = g.math("ADD", g.math("MULTIPLY", fine, rng.uniform(0.3, 0.8)), pores)
+    pores = g.math('MULTIPLY', g.remap(g.node('TexVoronoi', Vector=place, Scale=4.5), 0.02, 0.38), crumb)
+    height = g.math('ADD', g.math('MULTIPLY', fine, rng.uniform(0.3, 0.8)), pores)
     return g.principled(
         Base_Color=g.shade(g.color(), g.remap(fine, 0.3, 0.7, 0.86, 1.14)),
         Roughness=g.remap(crumb, 0, 1, roughness, 0.95),
@@ -204,16 +186,16 @@ def food(
 
 
 SAUCES = {
-    "mustard": ["d9a10a", "c98a08", "e3b52a"],
-    "ketchup": ["a3140a", "b01c0c", "8c0f08"],
-    "mayonnaise": ["f0e8cc", "efe6d4"],
-    "barbecue": ["3d150a", "2c0e07"],
-    "cheese": ["eba424", "e8922a"],
-    "chocolate": ["2a120a", "3a1a0e"],
-    "pink": ["e59ab0", "e8b4c4"],
-    "sugar": ["f2efe8", "f4f0ea"],
-    "curry": ["b8741c", "c98a2a"],
-    "guacamole": ["8fa23c", "a3b04e"],
+    'mustard': ['d9a10a', 'c98a08', 'e3b52a'],
+    'ketchup': ['a3140a', 'b01c0c', '8c0f08'],
+    'mayonnaise': ['f0e8cc', 'efe6d4'],
+    'barbecue': ['3d150a', '2c0e07'],
+    'cheese': ['eba424', 'e8922a'],
+    'chocolate': ['2a120a', '3a1a0e'],
+    'pink': ['e59ab0', 'e8b4c4'],
+    'sugar': ['f2efe8', 'f4f0ea'],
+    'curry': ['b8741c', 'c98a2a'],
+    'guacamole': ['8fa23c', 'a3b04e'],
 }
 
 
@@ -238,17 +220,15 @@ def sauce(rng, kind):
 
 def leaf(rng, dark=False):
     """Lettuce, or dark herbs."""
-    color = vary(rng, "3f6a1c" if dark else "78a236", 0.12)
-    return food(
-        rng, color * 1.3, color * 0.7, subsurface=0.5, radius=(0.5, 1, 0.2), depth=0.15, bump=0.4, grain=4.0
-    )
+    color = vary(rng, '3f6a1c' if dark else '78a236', 0.12)
+    return food(rng, color * 1.3, color * 0.7, subsurface=0.5, radius=(0.5, 1, 0.2), depth=0.15, bump=0.4, grain=4.0)
 
 
 def plain(color, roughness=0.4, coat=0.0, metallic=0.0, transmission=0.0, bump=0.0, grain=4.0):
     """One colour: dishes, bottles, foil, glass."""
     g = Graph()
     color = rgb(color) if isinstance(color, str) else color
-    inputs = {"Normal": g.bump(g.noise(g.position(), grain, 1.0), bump, 0.2)} if bump else {}
+    inputs = {'Normal': g.bump(g.noise(g.position(), grain, 1.0), bump, 0.2)} if bump else {}
     return g.principled(
         Base_Color=color,
         Roughness=roughness,
@@ -266,32 +246,32 @@ def foil():
 # ---- tables, cloths, papers ----
 
 WOODS = [
-    ("b98552", "7d5230"),
-    ("d8b486", "b48856"),
-    ("5a3822", "2e1a0e"),
-    ("9a6a42", "4e3018"),
-    ("c9a67a", "8e6a44"),
-    ("8a8078", "5c544c"),
+    ('b98552', '7d5230'),
+    ('d8b486', 'b48856'),
+    ('5a3822', '2e1a0e'),
+    ('9a6a42', '4e3018'),
+    ('c9a67a', '8e6a44'),
+    ('8a8078', '5c544c'),
 ]
 DYES = [
-    "f0ede6",
-    "e4dccb",
-    "d8d4cc",
-    "a9a59d",
-    "6f6c68",
-    "2b2a2a",
-    "3d2b20",
-    "6b4a33",
-    "22304e",
-    "6e1f24",
-    "3f5a48",
-    "b9a07c",
-    "8fa3ad",
-    "c7b299",
-    "b23a2a",
-    "d9c27a",
+    'f0ede6',
+    'e4dccb',
+    'd8d4cc',
+    'a9a59d',
+    '6f6c68',
+    '2b2a2a',
+    '3d2b20',
+    '6b4a33',
+    '22304e',
+    '6e1f24',
+    '3f5a48',
+    'b9a07c',
+    '8fa3ad',
+    'c7b299',
+    'b23a2a',
+    'd9c27a',
 ]
-CLOTH_COLORS = ["b01818", "1c3f86", "1e6a3a", "d08a1c"]
+CLOTH_COLORS = ['b01818', '1c3f86', '1e6a3a', 'd08a1c']
 
 
 def dye(rng):
@@ -302,13 +282,7 @@ def dye(rng):
 def bricks(g, place, width, height, **inputs):
     """Blender's brick pattern: rows of planks or tiles, width x height cm."""
     return g.node(
-        "TexBrick",
-        settings={"offset": 0.37},
-        Vector=place,
-        Scale=1.0,
-        Brick_Width=width,
-        Row_Height=height,
-        **inputs,
+        'TexBrick', settings={'offset': 0.37}, Vector=place, Scale=1.0, Brick_Width=width, Row_Height=height, **inputs
     )
 
 
@@ -317,11 +291,8 @@ def wood(rng, planks=True):
     light, dark = (vary(rng, c) for c in pick(rng, WOODS))
     turn, shift = rng.uniform(0, 6.28), rng.uniform(-40, 40, 3)
     place = g.position((0.12, 1, 1), turn, shift)
-    rings, fine = (
-        g.noise(place, rng.uniform(0.8, 1.6), 3, 0.65, rng.uniform(0.3, 1.5)),
-        g.noise(place, 9.0, 1),
-    )
-    grain = g.math("ADD", rings, g.math("MULTIPLY", g.math("SUBTRACT", fine, 0.5), 0.35))
+    rings, fine = (g.noise(place, rng.uniform(0.8, 1.6), 3, 0.65, rng.uniform(0.3, 1.5)), g.noise(place, 9.0, 1))
+    grain = g.math('ADD', rings, g.math('MULTIPLY', g.math('SUBTRACT', fine, 0.5), 0.35))
     color = g.mix(g.remap(grain), light, dark)
     if planks:
         row = rng.uniform(6, 14)
@@ -340,7 +311,7 @@ def wood(rng, planks=True):
                 Mortar=(0.15, 0.12, 0.1),
                 Bias=0.0,
             ),
-            "MULTIPLY",
+            'MULTIPLY',
         )
     rough = rng.uniform(0.15, 0.6)
     return g.principled(
@@ -353,9 +324,7 @@ def wood(rng, planks=True):
 
 def stripes(g, coordinate, per_cm):
     """1 on one half of each stripe, 0 on the other."""
-    return g.math(
-        "GREATER_THAN", g.math("FRACT", g.math("ADD", g.math("MULTIPLY", coordinate, per_cm), 500.0)), 0.5
-    )
+    return g.math('GREATER_THAN', g.math('FRACT', g.math('ADD', g.math('MULTIPLY', coordinate, per_cm), 500.0)), 0.5)
 
 
 def cloth(rng, pattern):
@@ -363,18 +332,18 @@ def cloth(rng, pattern):
     g = Graph()
     place = g.position(turn=rng.uniform(0, 6.28))
     color = rgb(pick(rng, CLOTH_COLORS)) if rng.random() < 0.45 else dye(rng)
-    axes = g.tree.nodes.new("ShaderNodeSeparateXYZ")
-    g.set(axes, "Vector", place)
+    axes = g.tree.nodes.new('ShaderNodeSeparateXYZ')
+    g.set(axes, 'Vector', place)
     x, y = axes.outputs[:2]
     folds = g.noise(place, rng.uniform(0.1, 0.3), 3.0)
-    if pattern == "plain":
-        both = g.mix(g.math("MULTIPLY", folds, 0.15), color, color * 0.5)
+    if pattern == 'plain':
+        both = g.mix(g.math('MULTIPLY', folds, 0.15), color, color * 0.5)
     else:
         per_cm = 1 / rng.uniform(1.6, 5)
         lines = stripes(g, x, per_cm)
-        if pattern == "gingham":
-            lines = g.math("MULTIPLY", g.math("ADD", lines, stripes(g, y, per_cm)), 0.5)
-        both = g.mix(lines, rgb("efece4"), color)
+        if pattern == 'gingham':
+            lines = g.math('MULTIPLY', g.math('ADD', lines, stripes(g, y, per_cm)), 0.5)
+        both = g.mix(lines, rgb('efece4'), color)
     return g.principled(
         Base_Color=g.shade(both, g.remap(folds, 0.3, 0.7, 0.88, 1.1)),
         Roughness=0.9,
@@ -387,12 +356,12 @@ def stone(rng):
     """Marble, slate or terrazzo."""
     g = Graph()
     place = g.position(shift=rng.uniform(-40, 40, 3))
-    kind = pick(rng, ["marble", "slate", "terrazzo"])
-    if kind == "marble":
-        light, dark = vary(rng, "e8e6e2", 0.04), vary(rng, "9a9a9e")
+    kind = pick(rng, ['marble', 'slate', 'terrazzo'])
+    if kind == 'marble':
+        light, dark = vary(rng, 'e8e6e2', 0.04), vary(rng, '9a9a9e')
         share = g.remap(g.noise(place, 0.12, 5.0, 0.6, 2.5), 0.5, 0.62)
-    elif kind == "slate":
-        light, dark = vary(rng, "4a4c50"), vary(rng, "232427")
+    elif kind == 'slate':
+        light, dark = vary(rng, '4a4c50'), vary(rng, '232427')
         share = g.remap(g.noise(place, 0.4, 4.0, 0.7), 0.35, 0.65)
     else:
         light = dye(rng)
@@ -401,7 +370,7 @@ def stone(rng):
     return g.principled(
         Base_Color=g.mix(share, light, dark),
         Roughness=rng.uniform(0.08, 0.7),
-        Normal=g.bump(g.noise(place, 3.0, 2.0), 0.06 if kind == "marble" else 0.25),
+        Normal=g.bump(g.noise(place, 3.0, 2.0), 0.06 if kind == 'marble' else 0.25),
     )
 
 
@@ -416,7 +385,7 @@ def tile(rng):
         Mortar_Size=0.2,
         Color1=color,
         Color2=color * 0.8,
-        Mortar=rgb("8a857c"),
+        Mortar=rgb('8a857c'),
     )
     return g.principled(Base_Color=pattern, Roughness=rng.uniform(0.1, 0.4))
 
@@ -425,14 +394,14 @@ def tabletop(rng):
     """Any table or wall."""
     kind = pick(
         rng,
-        ["wood", "gingham", "stripe", "plain", "stone", "tile", "solid"],
+        ['wood', 'gingham', 'stripe', 'plain', 'stone', 'tile', 'solid'],
         p=[0.36, 0.12, 0.06, 0.1, 0.16, 0.06, 0.14],
     )
-    if kind in ("gingham", "stripe", "plain"):
+    if kind in ('gingham', 'stripe', 'plain'):
         return cloth(rng, kind)
-    if kind == "solid":
+    if kind == 'solid':
         return plain(dye(rng), rng.uniform(0.1, 0.7), bump=0.06)
-    return {"wood": wood, "stone": stone, "tile": tile}[kind](rng)
+    return {'wood': wood, 'stone': stone, 'tile': tile}[kind](rng)
 
 
 def paper(rng):
@@ -440,8 +409,8 @@ def paper(rng):
     return pick(
         rng,
         [
-            lambda: plain(vary(rng, "c9a878"), 0.85, bump=0.2),
-            lambda: plain(rgb("f0eee8"), 0.7, bump=0.2),
-            lambda: cloth(rng, "gingham"),
+            lambda: plain(vary(rng, 'c9a878'), 0.85, bump=0.2),
+            lambda: plain(rgb('f0eee8'), 0.7, bump=0.2),
+            lambda: cloth(rng, 'gingham'),
         ],
     )()

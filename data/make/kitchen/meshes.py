@@ -93,7 +93,7 @@ def capsule(points, start, end, radius):
 def from_sdf(distance, lo, hi, step):
     """Shape where distance(points (n, 3)) is zero inside the box lo, hi; step is the size of a voxel."""
     axes = [np.arange(a, b + step, step) for a, b in zip(lo, hi)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+    grid = np.stack(np.meshgrid(*axes, indexing='ij'), -1)
     values = distance(grid.reshape(-1, 3)).reshape(grid.shape[:3])
     verts, faces, _, _ = marching_cubes(values, 0, spacing=(step,) * 3)
     return verts + np.array(lo), faces[:, ::-1].astype(int)
@@ -111,7 +111,7 @@ def rounded_box(half, power=6, step=None):
 
 def grid_faces(rows, columns, closed=False):
     """Triangles of a rows x columns grid of vertices; closed joins the last column to the first."""
-    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
+    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing='ij')
     j2 = (j + 1) % columns
     a, b, c, d = (i * columns + j, i * columns + j2, (i + 1) * columns + j2, (i + 1) * columns + j)
     return np.stack([a, b, c, a, c, d], -1).reshape(-1, 3)
@@ -139,9 +139,7 @@ def tube(path, radius, sides=20, flat=1.0, section=1.0):
     side = np.cross(up, forward)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     size = np.broadcast_to(section, (n, sides)) * np.broadcast_to(radius, (n,))[:, None]
-    ring = (np.cos(angle) * size)[..., None] * side[:, None] + (np.sin(angle) * size * flat)[..., None] * up[
-        :, None
-    ]
+    ring = (np.cos(angle) * size)[..., None] * side[:, None] + (np.sin(angle) * size * flat)[..., None] * up[:, None]
     verts = np.concatenate([(path[:, None] + ring).reshape(-1, 3), path[:1], path[-1:]])
     j, j2 = np.arange(sides), (np.arange(sides) + 1) % sides
     caps = [
@@ -185,7 +183,7 @@ def slice_(rng, radius, height, wobble=0.03, sides=40):
 def copies(shape, matrices, offsets):
     """One shape made of a copy of `shape` for each matrix (k, 3, 3) and offset (k, 3)."""
     verts, faces = shape
-    verts = np.einsum("kij,nj->kni", np.asarray(matrices, float), verts) + np.asarray(offsets, float)[:, None]
+    verts = np.einsum('kij,nj->kni', np.asarray(matrices, float), verts) + np.asarray(offsets, float)[:, None]
     faces = faces[None] + np.arange(len(verts))[:, None, None] * verts.shape[1]
     return verts.reshape(-1, 3), faces.reshape(-1, 3)
 
@@ -241,9 +239,7 @@ def normals(verts, faces):
     """Unit normals (n, 3) of the vertices."""
     a, b, c = (verts[faces[:, k]] for k in range(3))
     face = np.cross(b - a, c - a)
-    out = np.stack(
-        [sum(np.bincount(faces[:, k], face[:, d], len(verts)) for k in range(3)) for d in range(3)], 1
-    )
+    out = np.stack([sum(np.bincount(faces[:, k], face[:, d], len(verts)) for k in range(3)) for d in range(3)], 1)
     return out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12)
 
 

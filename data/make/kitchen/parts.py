@@ -24,7 +24,7 @@ class Bun:
     half: tuple  # half length, half width, half height
     opening: float
     power: float = 2.7  # 2 round, 6 boxy
-    style: str = "soft"  # one of STYLES
+    style: str = 'soft'  # one of STYLES
 
     @property
     def hinge(self):
@@ -48,11 +48,11 @@ class Bun:
 
 # style: (odds, pale crust, brown crust, roughness, coat, dents)
 STYLES = {
-    "soft": (0.42, "e6bf80", "a9652a", 0.55, 0.08, 0.12),
-    "brioche": (0.18, "cf8a3c", "7a3d14", 0.38, 0.3, 0.08),
-    "topsplit": (0.14, "ecd09a", "a8662c", 0.6, 0.05, 0.08),
-    "crusty": (0.14, "d9a860", "8a4e1c", 0.7, 0.0, 0.15),
-    "pretzel": (0.12, "8a4a1c", "4e2209", 0.35, 0.35, 0.1),
+    'soft': (0.42, 'e6bf80', 'a9652a', 0.55, 0.08, 0.12),
+    'brioche': (0.18, 'cf8a3c', '7a3d14', 0.38, 0.3, 0.08),
+    'topsplit': (0.14, 'ecd09a', 'a8662c', 0.6, 0.05, 0.08),
+    'crusty': (0.14, 'd9a860', '8a4e1c', 0.7, 0.0, 0.15),
+    'pretzel': (0.12, '8a4a1c', '4e2209', 0.35, 0.35, 0.1),
 }
 
 
@@ -60,7 +60,7 @@ def random_bun(rng, opening=None, style=None):
     """A bun of any style; opening defaults to that of a filled bun."""
     style = style or pick(rng, list(STYLES), [s[0] for s in STYLES.values()])
     half = rng.uniform([6.2, 2.2, 1.9], [8.4, 2.9, 2.5])
-    power = rng.uniform(3.6, 4.6) if style == "topsplit" else rng.uniform(2.3, 3.3)
+    power = rng.uniform(3.6, 4.6) if style == 'topsplit' else rng.uniform(2.3, 3.3)
     if opening is None:
         opening = np.radians(rng.uniform(18, 42) if rng.random() < 0.85 else rng.uniform(42, 58))
     return Bun(tuple(half), opening, power, style)
@@ -71,20 +71,18 @@ def bread_shape(rng, distance, half, step=0.16, dents=0.12, bites=False):
     half = np.asarray(half) + 0.4
     verts, faces = m.from_sdf(distance, -half, half, 0.14 if bites else step)
     bumps = (
-        noise(rng, verts, 0.6) * dents
-        + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03
-        + noise(rng, verts, 6.0) * 0.012
+        noise(rng, verts, 0.6) * dents + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03 + noise(rng, verts, 6.0) * 0.012
     )
     for centre in verts[rng.integers(len(verts), size=rng.integers(0, 4))]:  # dents of fingers
         bumps -= rng.uniform(0.1, 0.3) * np.exp(-((verts - centre) ** 2).sum(1) / rng.uniform(0.3, 1.2))
     return m.displace((verts, faces), bumps), verts
 
 
-def crust_color(rng, verts, toast, style="soft"):
+def crust_color(rng, verts, toast, style='soft'):
     """Colours (n, 3) of a crust; toast (n,) is 0 where pale, 1 where browned."""
     _, pale, brown, *_ = STYLES[style]
     pale, brown = vary(rng, pale), vary(rng, brown)
-    if style == "soft":
+    if style == 'soft':
         pale, brown = (
             mix(pale, brown, rng.uniform(0, 0.35)),
             mix(brown, pale, rng.uniform(0, 0.3)) * rng.uniform(0.6, 1),
@@ -93,24 +91,22 @@ def crust_color(rng, verts, toast, style="soft"):
     color = mix(pale, brown, baked)
     blisters = smoothstep(0.6, 1.6, noise(rng, verts, 9.0)) * rng.uniform(0.15, 0.5)
     color = mix(color, brown * 0.6, blisters)
-    if rng.random() < (0.5 if style == "crusty" else 0.12):
+    if rng.random() < (0.5 if style == 'crusty' else 0.12):
         flour = smoothstep(-0.5, 1.5, noise(rng, verts, 8.0)) * smoothstep(0.3, 0.8, toast)
-        color = mix(color, mat.rgb("efe2c8"), flour * rng.uniform(0.05, 0.25))
+        color = mix(color, mat.rgb('efe2c8'), flour * rng.uniform(0.05, 0.25))
     return color
 
 
 def crumb_color(rng, verts):
     """Colours (n, 3) of the inside of a bread, sometimes toasted."""
-    color = mix(
-        vary(rng, "f3e3bf", 0.04), vary(rng, "e6cb98", 0.05), smoothstep(-1, 1, noise(rng, verts, 6.0))
-    )
+    color = mix(vary(rng, 'f3e3bf', 0.04), vary(rng, 'e6cb98', 0.05), smoothstep(-1, 1, noise(rng, verts, 6.0)))
     if rng.random() < 0.5:
         toasted = smoothstep(-0.2, 1.2, noise(rng, verts, 2.5)) * rng.uniform(0.4, 0.9)
-        color = mix(color, mat.rgb("a3642a"), toasted)
+        color = mix(color, mat.rgb('a3642a'), toasted)
     return color
 
 
-def crust_material(rng, style="soft"):
+def crust_material(rng, style='soft'):
     _, _, _, roughness, coat, _ = STYLES[style]
     return mat.bread(rng, roughness=roughness + rng.uniform(-0.1, 0.1), coat=coat * rng.uniform(0.3, 1.2))
 
@@ -120,11 +116,7 @@ def bun_part(rng, bun, bite=None):
     length, width, height = bun.half
     reach = height + width
     (verts, faces), smooth = bread_shape(
-        rng,
-        lambda p: bun.distance(p, bite),
-        (length, reach, reach),
-        dents=STYLES[bun.style][5],
-        bites=bite is not None,
+        rng, lambda p: bun.distance(p, bite), (length, reach, reach), dents=STYLES[bun.style][5], bites=bite is not None
     )
     loaf, own = zip(*(bun.lobe(smooth, side) for side in (1, -1)))
     cut = [np.maximum(d, -side * o[:, 1]) for d, o, side in zip(loaf, own, (1, -1))]
@@ -133,19 +125,17 @@ def bun_part(rng, bun, bite=None):
     crumb = smoothstep(0.12, 0.34, depth + 0.06 * noise(rng, smooth, 2.0) + 0.03 * noise(rng, smooth, 7.0))
     toast = np.clip(0.45 + 0.6 * z - 0.35 * np.exp(-(((z + 0.1) / 0.35) ** 2)), 0, 1.3)
     color = crust_color(rng, verts, toast, bun.style)
-    if bun.style == "topsplit":  # its sides were torn from its neighbours
+    if bun.style == 'topsplit':  # its sides were torn from its neighbours
         sides = smoothstep(0.8, 0.95, np.abs(m.normals(verts, faces)[:, 1])) * smoothstep(0.5, 0.2, np.abs(z))
         color = mix(color, crumb_color(rng, verts) * 0.9, sides * (1 - crumb))
     color = mix(color, crumb_color(rng, verts), crumb)
-    return Part(
-        verts, faces, crust_material(rng, bun.style), {"paint": color, "crumb": crumb, "toast": toast}
-    )
+    return Part(verts, faces, crust_material(rng, bun.style), {'paint': color, 'crumb': crumb, 'toast': toast})
 
 
 def seeds(rng, bread, count, size, material):
     """Seeds or salt on the upper crust of a bread part (one with "crumb"): a list of one part, or of none."""
     normal = m.normals(bread.verts, bread.faces)
-    top = np.flatnonzero((normal[:, 2] > 0.45) & (bread.values["crumb"] < 0.1))
+    top = np.flatnonzero((normal[:, 2] > 0.45) & (bread.values['crumb'] < 0.1))
     if len(top) < 20:
         return []
     chosen = rng.choice(top, min(count, len(top)), replace=False)
@@ -159,10 +149,10 @@ def seeds(rng, bread, count, size, material):
 def dressed_bun(rng, bun, bite=None):
     """The bun, sometimes with seeds; salt on pretzel buns."""
     bread = bun_part(rng, bun, bite)
-    if bun.style == "pretzel":
-        return [bread] + seeds(rng, bread, 60, 0.11, mat.plain("f4f2ee", 0.3))
-    if bun.style in ("soft", "brioche") and rng.random() < 0.22:
-        color = pick(rng, ["e8d2a0", "e8d2a0", "20222a"])
+    if bun.style == 'pretzel':
+        return [bread] + seeds(rng, bread, 60, 0.11, mat.plain('f4f2ee', 0.3))
+    if bun.style in ('soft', 'brioche') and rng.random() < 0.22:
+        color = pick(rng, ['e8d2a0', 'e8d2a0', '20222a'])
         return [bread] + seeds(rng, bread, rng.integers(60, 150), 0.11, mat.plain(color, 0.5))
     return [bread]
 
@@ -170,13 +160,13 @@ def dressed_bun(rng, bun, bite=None):
 # ---- sausages ----
 
 SAUSAGE_COLORS = [
-    ("9c3a1e", "6a1d10"),
-    ("b4512c", "8a2f18"),
-    ("c0583a", "9c3c26"),
-    ("8a3a1c", "4d1a0c"),
-    ("d0785a", "b55638"),
-    ("b98a62", "8c5a36"),
-    ("b03a24", "8e2415"),
+    ('9c3a1e', '6a1d10'),
+    ('b4512c', '8a2f18'),
+    ('c0583a', '9c3c26'),
+    ('8a3a1c', '4d1a0c'),
+    ('d0785a', 'b55638'),
+    ('b98a62', '8c5a36'),
+    ('b03a24', '8e2415'),
 ]
 
 
@@ -186,17 +176,15 @@ def sausage_color(rng, verts, inside=0.0):
     color = mix(light, dark, smoothstep(-0.7, 0.7, noise(rng, verts * [0.35, 1, 1], 3.0)))
     color = mix(color, light * 1.6, 0.3 * smoothstep(0.5, 1.5, noise(rng, verts, 9.0)))
     char = np.zeros(len(verts))
-    way = pick(rng, ["boiled", "boiled", "grill", "pan"])
-    if way == "grill":
-        wave = np.sin(
-            (verts[:, 0] + verts[:, 1] * rng.uniform(-1.2, 1.2)) * 2 * np.pi / rng.uniform(1.2, 2.2)
-        )
+    way = pick(rng, ['boiled', 'boiled', 'grill', 'pan'])
+    if way == 'grill':
+        wave = np.sin((verts[:, 0] + verts[:, 1] * rng.uniform(-1.2, 1.2)) * 2 * np.pi / rng.uniform(1.2, 2.2))
         char = smoothstep(0.5, 0.95, wave + 0.2 * noise(rng, verts, 4.0)) * rng.uniform(0.6, 0.95)
-    elif way == "pan":
+    elif way == 'pan':
         char = smoothstep(0.1, 1.3, noise(rng, verts, 1.2)) * 0.85
     char = char * smoothstep(-1.0, 0.3, noise(rng, verts, 6.0))
-    color = mix(color, mat.rgb("1c0a05"), char)
-    meat = mix(vary(rng, "cf8468"), vary(rng, "e0a98c"), smoothstep(-0.8, 0.8, noise(rng, verts, 10.0)))
+    color = mix(color, mat.rgb('1c0a05'), char)
+    meat = mix(vary(rng, 'cf8468'), vary(rng, 'e0a98c'), smoothstep(-0.8, 0.8, noise(rng, verts, 10.0)))
     return mix(color, meat, np.broadcast_to(inside, len(verts)))
 
 
@@ -229,18 +217,14 @@ def sausage(rng, half_length, radius, bow=0.0, sag=0.0, bite=None):
     else:
         ends = np.array([[-1.0, 0, 0], [1, 0, 0]]) * (half_length - radius)
         box = np.array([half_length, radius, radius]) + 0.3
-        verts, faces = m.from_sdf(
-            lambda p: m.smooth_max(m.capsule(p, *ends, radius), -bite(p), 0.08), -box, box, 0.14
-        )
+        verts, faces = m.from_sdf(lambda p: m.smooth_max(m.capsule(p, *ends, radius), -bite(p), 0.08), -box, box, 0.14)
         inside = smoothstep(0.06, 0.16, -m.capsule(verts, *ends, radius))
     color = sausage_color(rng, verts, inside)
-    verts, faces = m.displace(
-        (verts, faces), 0.035 * noise(rng, verts, 1.1) + 0.03 * noise(rng, verts, 8.0) * inside
-    )
+    verts, faces = m.displace((verts, faces), 0.035 * noise(rng, verts, 1.1) + 0.03 * noise(rng, verts, 8.0) * inside)
     bent = verts + np.stack(
         [0 * verts[:, 0], bow * (verts[:, 0] / half_length) ** 2, sag * (verts[:, 0] / half_length) ** 2], 1
     )
-    return Part(bent, faces, sausage_material(rng), {"paint": color}, key=True)
+    return Part(bent, faces, sausage_material(rng), {'paint': color}, key=True)
 
 
 def skewed(rng):
@@ -265,7 +249,7 @@ def bitten(rng, half_length):
 
 
 # carrot, cucumber, yellow and green pepper
-STICKS = [("d96a1a", "b84e10"), ("a8c878", "5a8a2e"), ("e8b82a", "d09a18"), ("5a9a30", "3f7a20")]
+STICKS = [('d96a1a', 'b84e10'), ('a8c878', '5a8a2e'), ('e8b82a', 'd09a18'), ('5a9a30', '3f7a20')]
 
 
 # ---- sauces and toppings, dropped on what is already there ----
@@ -275,21 +259,19 @@ def sauce_path(rng, half_length, width):
     """Points (170, 2) of a squeezed line along x: wave, zigzag, nearly straight, or loops."""
     t = np.linspace(-1, 1, 170)
     waves = rng.uniform(3, 8) * np.pi
-    kind = pick(rng, ["wave", "zigzag", "straight", "loops"], [0.45, 0.25, 0.2, 0.1])
+    kind = pick(rng, ['wave', 'zigzag', 'straight', 'loops'], [0.45, 0.25, 0.2, 0.1])
     y = {
-        "zigzag": 2 / np.pi * np.arcsin(0.97 * np.sin(t * waves)),
-        "straight": 0.35 * np.sin(t * 4 + rng.uniform(0, 6)),
+        'zigzag': 2 / np.pi * np.arcsin(0.97 * np.sin(t * waves)),
+        'straight': 0.35 * np.sin(t * 4 + rng.uniform(0, 6)),
     }.get(kind, np.sin(t * waves)) * width
-    x = t * half_length + (0.9 * width * np.cos(t * waves) if kind == "loops" else 0)
+    x = t * half_length + (0.9 * width * np.cos(t * waves) if kind == 'loops' else 0)
     y = y * (1 + 0.25 * m.noise1(rng, t, 6.0)) + 0.1 * m.noise1(rng, t, 3.0)
     return np.stack([x, y], 1)
 
 
 def runs(z, jump=0.7):
     """Slices of z without a gap (nan) or a step higher than jump, at least 6 long."""
-    breaks = (
-        np.flatnonzero(np.isnan(z[1:]) | np.isnan(z[:-1]) | (np.abs(np.diff(np.nan_to_num(z))) > jump)) + 1
-    )
+    breaks = np.flatnonzero(np.isnan(z[1:]) | np.isnan(z[:-1]) | (np.abs(np.diff(np.nan_to_num(z))) > jump)) + 1
     edges = [0, *breaks, len(z)]
     return [slice(a, b) for a, b in zip(edges, edges[1:]) if b - a >= 6]
 
@@ -301,7 +283,7 @@ def bead(rng, tree, xy, radius, material, flat=0.8):
     out, height = [], m.drop(tree, xy)
     for run in runs(height):
         z = height[run]
-        z = np.maximum(np.convolve(np.pad(z, 2, "edge"), np.ones(5) / 5, "valid"), z - 0.35 * radius)
+        z = np.maximum(np.convolve(np.pad(z, 2, 'edge'), np.ones(5) / 5, 'valid'), z - 0.35 * radius)
         t = np.linspace(0, 1, len(z))
         r = radius * (1 + 0.22 * m.noise1(rng, t, 14.0) + 0.1 * m.noise1(rng, t, 50.0))
         r = r * np.sqrt(np.clip(np.minimum(t, 1 - t) * len(t) / 4, 0.15, 1))
@@ -309,9 +291,9 @@ def bead(rng, tree, xy, radius, material, flat=0.8):
     return out
 
 
-def bits(rng, tree, count, half_length, width, size, material, shape="cube"):
+def bits(rng, tree, count, half_length, width, size, material, shape='cube'):
     """Diced or round topping of that size scattered on the surface."""
-    form = m.rounded_box((1, 1, 1), 4, 0.5) if shape == "cube" else m.ball(1)
+    form = m.rounded_box((1, 1, 1), 4, 0.5) if shape == 'cube' else m.ball(1)
     heap = half_length > 4 and rng.random() < 0.3
     x = np.clip(rng.normal(0, 0.5, count), -1, 1) if heap else rng.uniform(-1, 1, count)
     xy = np.stack([x * half_length, rng.normal(0, width, count)], 1)
@@ -321,12 +303,7 @@ def bits(rng, tree, count, half_length, width, size, material, shape="cube"):
         return []
     scale = size * rng.uniform(0.55, 1.35, (len(z), 1, 3)) * [1, 1, 0.6]
     lift = size * (0.3 + 0.5 * rng.random(len(z)))
-    return [
-        Part(
-            *m.copies(form, m.random_rotations(rng, len(z)) * scale, np.column_stack([xy, z + lift])),
-            material,
-        )
-    ]
+    return [Part(*m.copies(form, m.random_rotations(rng, len(z)) * scale, np.column_stack([xy, z + lift])), material)]
 
 
 def shreds(rng, tree, count, half_length, width, radius, length, material):
@@ -336,8 +313,7 @@ def shreds(rng, tree, count, half_length, width, radius, length, material):
         along, across = t * length * rng.uniform(0.5, 1.3), rng.uniform(-0.4, 0.4) * t * t * length**2
         angle, centre = rng.uniform(0, 2 * np.pi), (rng.uniform(-1, 1) * half_length, rng.normal(0, width))
         xy = centre + np.stack(
-            [np.cos(angle) * along - np.sin(angle) * across, np.sin(angle) * along + np.cos(angle) * across],
-            1,
+            [np.cos(angle) * along - np.sin(angle) * across, np.sin(angle) * along + np.cos(angle) * across], 1
         )
         z = m.drop(tree, xy)
         if np.isnan(z).any():
@@ -362,49 +338,37 @@ def toppings(rng, parts, half_length, radius):
     tree, out = m.surface(parts), []
 
     def line(kind, width=None, thick=None, shift=0.0):
-        path = sauce_path(
-            rng, half_length * rng.uniform(0.78, 0.98), width or rng.uniform(0.35, 0.75) * 1.1 * radius
-        )
+        path = sauce_path(rng, half_length * rng.uniform(0.78, 0.98), width or rng.uniform(0.35, 0.75) * 1.1 * radius)
         out.extend(bead(rng, tree, path + [0, shift], thick or rng.uniform(0.17, 0.34), mat.sauce(rng, kind)))
 
     def diced(count, width, size, color, color2, **look):
         out.extend(
-            bits(
-                rng,
-                tree,
-                count,
-                half_length * 0.9,
-                radius * width,
-                size,
-                mat.food(rng, color, color2, 2.0, **look),
-            )
+            bits(rng, tree, count, half_length * 0.9, radius * width, size, mat.food(rng, color, color2, 2.0, **look))
         )
 
     def threads(count, thick, length, material):
         out.extend(
-            shreds(
-                rng, m.surface(parts + out), count, half_length * 0.85, radius * 0.55, thick, length, material
-            )
+            shreds(rng, m.surface(parts + out), count, half_length * 0.85, radius * 0.55, thick, length, material)
         )
 
     style = pick(
         rng,
-        ["one", "two", "chili", "cheese", "relish", "onion", "kraut", "crisp", "none", "mixed"],
+        ['one', 'two', 'chili', 'cheese', 'relish', 'onion', 'kraut', 'crisp', 'none', 'mixed'],
         [0.36, 0.2, 0.05, 0.07, 0.07, 0.06, 0.04, 0.04, 0.05, 0.06],
     )
-    if style == "one":
+    if style == 'one':
         line(
             pick(
                 rng,
-                ["mustard", "ketchup", "mayonnaise", "curry", "barbecue", "guacamole"],
+                ['mustard', 'ketchup', 'mayonnaise', 'curry', 'barbecue', 'guacamole'],
                 [0.45, 0.3, 0.1, 0.06, 0.06, 0.03],
             )
         )
-    elif style == "two":
+    elif style == 'two':
         beside = 0.45 * (rng.random() < 0.5)
-        line("ketchup", 0.3 if beside else None, shift=-beside)
-        line(pick(rng, ["mustard", "mustard", "mayonnaise"]), 0.3 if beside else None, shift=beside)
-    elif style == "chili":
+        line('ketchup', 0.3 if beside else None, shift=-beside)
+        line(pick(rng, ['mustard', 'mustard', 'mayonnaise']), 0.3 if beside else None, shift=beside)
+    elif style == 'chili':
         out += bits(
             rng,
             tree,
@@ -412,26 +376,26 @@ def toppings(rng, parts, half_length, radius):
             half_length * 0.6,
             radius * 0.5,
             0.32,
-            mat.food(rng, vary(rng, "6a2a12"), vary(rng, "3d1408"), 2.0, coat=0.4),
-            "ball",
+            mat.food(rng, vary(rng, '6a2a12'), vary(rng, '3d1408'), 2.0, coat=0.4),
+            'ball',
         )
-    elif style == "cheese" and rng.random() < 0.5:
-        line("cheese", thick=rng.uniform(0.35, 0.5))
-    elif style == "relish":
-        diced(100, 0.35, 0.2, vary(rng, "7a8a1e"), vary(rng, "3d5212"), roughness=0.2, coat=0.5)
-    elif style == "onion":
-        diced(65, 0.5, 0.2, "f2eee0", "dcdcc0", roughness=0.25, subsurface=0.6)
-    elif style == "kraut":
-        threads(70, 0.1, 2.0, mat.food(rng, "e6dcae", "c9b878", roughness=0.25, subsurface=0.6))
-    elif style == "crisp":
-        threads(60, 0.11, 1.3, mat.food(rng, vary(rng, "b8701e"), vary(rng, "7a3f10"), roughness=0.4))
-    elif style == "mixed":
-        diced(45, 0.6, 0.22, "b02014", "8c160e", roughness=0.2, subsurface=0.5)
-        diced(35, 0.6, 0.2, "f2eee0", "dcdcc0")
-    if style in ("chili", "cheese") and not (style == "chili" and rng.random() < 0.4):
-        threads(60, 0.09, 1.6, mat.sauce(rng, "cheese"))
-    if style in ("relish", "kraut", "onion", "mixed", "crisp") and rng.random() < 0.6:
-        line(pick(rng, ["mustard", "ketchup"]))
+    elif style == 'cheese' and rng.random() < 0.5:
+        line('cheese', thick=rng.uniform(0.35, 0.5))
+    elif style == 'relish':
+        diced(100, 0.35, 0.2, vary(rng, '7a8a1e'), vary(rng, '3d5212'), roughness=0.2, coat=0.5)
+    elif style == 'onion':
+        diced(65, 0.5, 0.2, 'f2eee0', 'dcdcc0', roughness=0.25, subsurface=0.6)
+    elif style == 'kraut':
+        threads(70, 0.1, 2.0, mat.food(rng, 'e6dcae', 'c9b878', roughness=0.25, subsurface=0.6))
+    elif style == 'crisp':
+        threads(60, 0.11, 1.3, mat.food(rng, vary(rng, 'b8701e'), vary(rng, '7a3f10'), roughness=0.4))
+    elif style == 'mixed':
+        diced(45, 0.6, 0.22, 'b02014', '8c160e', roughness=0.2, subsurface=0.5)
+        diced(35, 0.6, 0.2, 'f2eee0', 'dcdcc0')
+    if style in ('chili', 'cheese') and not (style == 'chili' and rng.random() < 0.4):
+        threads(60, 0.09, 1.6, mat.sauce(rng, 'cheese'))
+    if style in ('relish', 'kraut', 'onion', 'mixed', 'crisp') and rng.random() < 0.6:
+        line(pick(rng, ['mustard', 'ketchup']))
     if rng.random() < 0.15:
         out += bits(rng, tree, 40, half_length * 0.9, radius * 0.7, 0.12, mat.leaf(rng, dark=True))
     return out
@@ -439,7 +403,7 @@ def toppings(rng, parts, half_length, radius):
 
 def lettuce(rng, half_length, width, z, y=0.0, tilt=0.7):
     """A ruffled leaf that sticks out to +y, from height z."""
-    u, v = np.meshgrid(np.linspace(-1, 1, 100), np.linspace(0, 1, 12), indexing="ij")
+    u, v = np.meshgrid(np.linspace(-1, 1, 100), np.linspace(0, 1, 12), indexing='ij')
     a, b, c = rng.uniform(0, 6, 3)
     x = u * half_length
     ruffle = v**1.5 * (0.45 * np.sin(x * 0.3 + a) + 0.25 * np.sin(x * 0.7 + b) + 0.12 * np.sin(x * 1.8 + c))
@@ -450,7 +414,7 @@ def lettuce(rng, half_length, width, z, y=0.0, tilt=0.7):
 def sleeve(rng, half):
     """A paper or foil sleeve round the lower part of a bun of half sizes (3,), open at one end."""
     end = 0.5 if rng.random() < 0.6 else 0.95
-    u, v = np.meshgrid(np.linspace(-1, end, 60), np.linspace(-2.75, -0.4, 36), indexing="ij")
+    u, v = np.meshgrid(np.linspace(-1, end, 60), np.linspace(-2.75, -0.4, 36), indexing='ij')
     place = np.stack([u * half[0], v * half[1]], -1)
     size = 1.1 + 0.05 * noise(rng, place, 0.8) + 0.035 * np.abs(noise(rng, place, 2.0))
     size *= 1 + 0.12 * smoothstep(0.7, 1, np.abs(v + 1.57) / 1.17)
@@ -467,7 +431,7 @@ def bun_sleeve(rng, bun):
 
 # ---- a hand ----
 
-SKINS = ["e8b898", "d89e78", "c08058", "8a5636", "5a3620"]
+SKINS = ['e8b898', 'd89e78', 'c08058', '8a5636', '5a3620']
 
 
 def hand(rng, width):
@@ -479,10 +443,7 @@ def hand(rng, width):
     ]
     for x, reach in zip((-3.2, -1.2, 0.8, 2.7), (0.85, 1.0, 0.95, 0.75)):
         knuckle = (x, w + 0.9, 0.4)
-        bones += [
-            ((x, w - 1.5, -1.5), knuckle, 0.95),
-            (knuckle, (x * 0.9, w + 0.5, 2.7 * reach * lift), 0.82),
-        ]
+        bones += [((x, w - 1.5, -1.5), knuckle, 0.95), (knuckle, (x * 0.9, w + 0.5, 2.7 * reach * lift), 0.82)]
     bones += [((0, -1.0, -2.2), (-1, -9, -5), 2.4), ((-1, -9, -5), (-3, -30, -10), 3.2)]
 
     def distance(points):
@@ -495,9 +456,7 @@ def hand(rng, width):
     skin = vary(rng, pick(rng, SKINS))
     color = mix(skin, skin * [1.0, 0.78, 0.72], smoothstep(-0.8, 1.0, noise(rng, verts, 1.5)))
     nail = np.linalg.norm((verts - [0.1, -w - 1.35, 2.5 * lift]) / [0.75, 0.5, 0.85], axis=1)
-    color = mix(color, mix(skin, mat.rgb("f0c8b8"), 0.6), smoothstep(1.05, 0.9, nail))
-    verts, faces = m.displace(
-        (verts, faces), 0.05 * noise(rng, verts, 1.0) + 0.02 * noise(rng, verts * [1, 1, 2], 4.0)
-    )
+    color = mix(color, mix(skin, mat.rgb('f0c8b8'), 0.6), smoothstep(1.05, 0.9, nail))
+    verts, faces = m.displace((verts, faces), 0.05 * noise(rng, verts, 1.0) + 0.02 * noise(rng, verts * [1, 1, 2], 4.0))
     look = mat.painted(rng, 0.45, 5.0, 0.15, 0.05, subsurface=0.35, radius=(1, 0.35, 0.2), depth=0.3)
-    return Part(verts, faces, look, {"paint": color})
+    return Part(verts, faces, look, {'paint': color})

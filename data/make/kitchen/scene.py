@@ -40,47 +40,42 @@ def start(size, samples, threads):
     """An empty scene with Cycles set up for speed at `size` pixels."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
+    scene.render.engine = 'CYCLES'
     scene.render.resolution_x = scene.render.resolution_y = size
-    scene.render.threads_mode, scene.render.threads = "FIXED", threads
+    scene.render.threads_mode, scene.render.threads = 'FIXED', threads
     cycles = scene.cycles
-    cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", samples, False
-    cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, "OPENIMAGEDENOISE", "FAST"
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = (
-        4,
-        2,
-        2,
-        4,
-    )
+    cycles.device, cycles.samples, cycles.use_adaptive_sampling = 'CPU', samples, False
+    cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, 'OPENIMAGEDENOISE', 'FAST'
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = (4, 2, 2, 4)
     cycles.caustics_reflective = cycles.caustics_refractive = cycles.use_light_tree = False
     cycles.sample_clamp_indirect = 6.0
     return scene
 
 
 def place(x=0.0, y=0.0, z=0.0, yaw=0.0):
-    return Matrix.Translation((x, y, z)) @ Matrix.Rotation(yaw, 4, "Z")
+    return Matrix.Translation((x, y, z)) @ Matrix.Rotation(yaw, 4, 'Z')
 
 
-def add(part, matrix=Matrix.Identity(4), role=""):
+def add(part, matrix=Matrix.Identity(4), role=''):
     """The part as an object of the scene; role is 'key', 'subject' or '' (see `frame_roles`)."""
-    mesh = bpy.data.meshes.new("mesh")
+    mesh = bpy.data.meshes.new('mesh')
     mesh.from_pydata(part.verts.tolist(), [], part.faces.tolist())
     for name, value in part.values.items():
         value = np.asarray(value, np.float32)
         if value.ndim == 2:
             colors = np.column_stack([value, np.ones(len(value), np.float32)])
-            mesh.attributes.new(name, "FLOAT_COLOR", "POINT").data.foreach_set("color", colors.ravel())
+            mesh.attributes.new(name, 'FLOAT_COLOR', 'POINT').data.foreach_set('color', colors.ravel())
         else:
-            mesh.attributes.new(name, "FLOAT", "POINT").data.foreach_set("value", value)
+            mesh.attributes.new(name, 'FLOAT', 'POINT').data.foreach_set('value', value)
     if part.smooth:
         mesh.shade_smooth()
     mesh.materials.append(part.material)
     thing = bpy.data.objects.new(role, mesh)
     bpy.context.scene.collection.objects.link(thing)
     thing.matrix_world = matrix
-    thing["role"] = role
+    thing['role'] = role
     if part.thickness:
-        solid = thing.modifiers.new("thickness", "SOLIDIFY")
+        solid = thing.modifiers.new('thickness', 'SOLIDIFY')
         solid.thickness, solid.offset = part.thickness, 0
     return thing
 
@@ -110,15 +105,15 @@ def plate(rng, size):
     verts, faces = m.revolve(np.array(profile) * [size, 1], 72)
     far = np.hypot(verts[:, 0], verts[:, 1]) / size
     verts[:, 0] *= 1.25 if rng.random() < 0.2 else 1
-    color = vary(rng, "f1efe9", 0.03) if rng.random() < 0.55 else mat.dye(rng)
+    color = vary(rng, 'f1efe9', 0.03) if rng.random() < 0.55 else mat.dye(rng)
     rim = mat.dye(rng) if rng.random() < 0.35 else color
     look = mat.painted(rng, rng.uniform(0.1, 0.35), bump=0.0, spots=0.02, coat=0.5, subsurface=0)
-    return [Part(verts, faces, look, {"paint": m.mix(color, rim, far > 0.93)})], 0.36
+    return [Part(verts, faces, look, {'paint': m.mix(color, rim, far > 0.93)})], 0.36
 
 
 def crumpled(rng, size, material):
     """A sheet of paper, foil or cloth."""
-    x, y = np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), indexing="ij")
+    x, y = np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), indexing='ij')
     xy = np.stack([x, y * rng.uniform(0.6, 1)], -1) * size * rng.uniform(0.95, 1.25)
     z = 0.06 + np.abs(
         0.1 * noise(rng, xy, 0.45) + 0.05 * np.abs(noise(rng, xy, 1.3)) + 0.025 * np.abs(noise(rng, xy, 3.0))
@@ -149,9 +144,7 @@ def tray(rng, size):
     steps = [(0.01, 0.1), (0.9, 0.1), (0.95, 0.2), (1, 1.3), (1.05, 1.35), (1.05, 1.2)]
     grid = np.stack([np.column_stack([outline * q, np.full(120, z)]) for q, z in steps])
     metal = rng.random() < 0.5
-    look = (
-        mat.plain((0.6, 0.6, 0.62), 0.3, metallic=1.0, bump=0.05) if metal else mat.plain(mat.dye(rng), 0.35)
-    )
+    look = mat.plain((0.6, 0.6, 0.62), 0.3, metallic=1.0, bump=0.05) if metal else mat.plain(mat.dye(rng), 0.35)
     return [Part(*m.sheet(grid), look, thickness=0.08)], 0.15
 
 
@@ -163,9 +156,7 @@ def paper_boat(rng, half):
     verts = np.concatenate(
         [
             np.column_stack([corners * size, np.full(4, 0.05)]),
-            np.column_stack(
-                [corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, rng.uniform(2, 3.4))]
-            ),
+            np.column_stack([corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, rng.uniform(2, 3.4))]),
         ]
     )
     faces = [[0, 1, 2], [0, 2, 3]] + [
@@ -179,24 +170,24 @@ def support(rng, half):
     size = max(half) * rng.uniform(1.12, 1.4)
     kind = pick(
         rng,
-        ["plate", "none", "paper", "board", "tray", "boat", "foil", "napkin"],
+        ['plate', 'none', 'paper', 'board', 'tray', 'boat', 'foil', 'napkin'],
         [0.34, 0.1, 0.13, 0.13, 0.08, 0.1, 0.05, 0.07],
     )
-    if kind == "none":
+    if kind == 'none':
         return [], 0.02
-    if kind == "boat":
+    if kind == 'boat':
         return paper_boat(rng, half)
-    if kind in ("paper", "foil", "napkin"):
+    if kind in ('paper', 'foil', 'napkin'):
         return crumpled(
             rng,
             size,
             mat.paper(rng)
-            if kind == "paper"
+            if kind == 'paper'
             else mat.foil()
-            if kind == "foil"
-            else mat.cloth(rng, pick(rng, ["gingham", "plain", "stripe"])),
+            if kind == 'foil'
+            else mat.cloth(rng, pick(rng, ['gingham', 'plain', 'stripe'])),
         )
-    return {"plate": plate, "board": board, "tray": tray}[kind](rng, size)
+    return {'plate': plate, 'board': board, 'tray': tray}[kind](rng, size)
 
 
 # ---- things around it ----
@@ -204,14 +195,11 @@ def support(rng, half):
 
 def glass(rng):
     radius, height = rng.uniform(2.6, 3.8), rng.uniform(7, 13)
-    profile = np.array([(0.01, 0), (0.8, 0), (1, height), (0.93, height), (0.74, 0.5), (0.01, 0.5)]) * [
-        radius,
-        1,
-    ]
+    profile = np.array([(0.01, 0), (0.8, 0), (1, height), (0.93, height), (0.74, 0.5), (0.01, 0.5)]) * [radius, 1]
     clear = rng.random() < 0.6
     look = mat.plain((0.95, 0.97, 0.97), 0.03, transmission=1.0) if clear else mat.plain(mat.dye(rng), 0.3)
     drink = np.array([(0.01, 0.55), (0.75, 0.55), (0.88, 0.72 * height), (0.01, 0.72 * height)]) * [radius, 1]
-    color = vary(rng, pick(rng, ["5a1a08", "d8881a", "e8e4dc"]))
+    color = vary(rng, pick(rng, ['5a1a08', 'd8881a', 'e8e4dc']))
     return [Part(*m.revolve(profile, 40), look), Part(*m.revolve(drink, 40), mat.plain(color, 0.05))]
 
 
@@ -225,7 +213,7 @@ def bottle(rng):
         (radius * 0.35, height),
         (0.01, height),
     ]
-    color = vary(rng, pick(rng, ["b01208", "e0b010", "2a4a18", "3a1a08", "e8e8e8"]))
+    color = vary(rng, pick(rng, ['b01208', 'e0b010', '2a4a18', '3a1a08', 'e8e8e8']))
     return [Part(*m.revolve(profile, 40), mat.plain(color, 0.2, coat=0.5))]
 
 
@@ -257,8 +245,7 @@ def fork(rng):
     width = 0.35 + 0.25 * smoothstep(0.7, 0.8, t) + 0.75 * smoothstep(0.76, 0.84, t)
     look = mat.plain((0.75, 0.75, 0.77), 0.18, metallic=1.0)
     handle = Part(
-        *m.tube(np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1), width, 10, flat=0.25),
-        look,
+        *m.tube(np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1), width, 10, flat=0.25), look
     )
     tines = [
         Part(*m.tube(np.stack([t * 4 + 5.8, 0 * t + y, 0.85 - 0.5 * t * t], 1), 0.16 * (1.15 - t), 8), look)
@@ -269,18 +256,18 @@ def fork(rng):
 
 def prop(rng):
     """Something that stands on tables."""
-    what = pick(rng, [glass, glass, bottle, bottle, bowl, bowl, box, fork, "dish", "food"])
-    if what == "dish":
+    what = pick(rng, [glass, glass, bottle, bottle, bowl, bowl, box, fork, 'dish', 'food'])
+    if what == 'dish':
         return plate(rng, rng.uniform(6, 9))[0]
-    if what == "food":
-        return make(pick(rng, ["apple", "cucumber", "carrot", "eggs"]), rng)
+    if what == 'food':
+        return make(pick(rng, ['apple', 'cucumber', 'carrot', 'eggs']), rng)
     return m.rest(what(rng))
 
 
 def table(rng):
     """The table, its far edge, and mostly a wall behind; returns how far away the edge is."""
     edge = rng.uniform(26, 80)
-    corners = np.stack([*np.meshgrid([-120, 120], [-90, edge], indexing="ij"), np.zeros((2, 2))], -1)
+    corners = np.stack([*np.meshgrid([-120, 120], [-90, edge], indexing='ij'), np.zeros((2, 2))], -1)
     add(Part(*m.sheet(corners), mat.tabletop(rng), smooth=False))
     return edge
 
@@ -303,10 +290,7 @@ def clutter(rng, radius, edge, toward):
         angle, far = rng.uniform(-0.6, 3.7), radius * rng.uniform(1.4, 1.9) + 2.5
         add_all(prop(rng), place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)))
     if rng.random() < 0.14:
-        angle, far = (
-            toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7),
-            radius * rng.uniform(1.15, 1.5) + 2.0,
-        )
+        angle, far = (toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7), radius * rng.uniform(1.15, 1.5) + 2.0)
         add_all(
             m.rest(pick(rng, [glass, bottle, bowl, fork])(rng)),
             place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)),
@@ -314,15 +298,10 @@ def clutter(rng, radius, edge, toward):
     if rng.random() < 0.25:
         n = rng.integers(10, 60)
         matrices = m.random_rotations(rng, n) * rng.uniform(0.08, 0.3, (n, 1, 3))
-        crumbs = m.copies(
-            m.ball(0), matrices, np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)])
-        )
-        add(Part(*crumbs, mat.plain(pick(rng, ["c98d48", "3f6a1c", "2a1a10"]), 0.7)))
+        crumbs = m.copies(m.ball(0), matrices, np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)]))
+        add(Part(*crumbs, mat.plain(pick(rng, ['c98d48', '3f6a1c', '2a1a10']), 0.7)))
     if rng.random() < 0.2:
-        angle, side = (
-            toward + rng.uniform(0.9, 5.4),
-            make(pick(rng, ["fries", "cucumber", "apple"]), rng),
-        )
+        angle, side = (toward + rng.uniform(0.9, 5.4), make(pick(rng, ['fries', 'cucumber', 'apple']), rng))
         far = radius * 0.95 + 4.5
         add_all(side, place(far * np.cos(angle), far * np.sin(angle), 0.1, rng.uniform(0, 6)))
 
@@ -334,11 +313,11 @@ def surroundings(rng, outdoors):
     """What is all around, blurred: a small image on the world, a garden or a room."""
     height, width = 32, 64
     lat, lon = np.meshgrid(
-        np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False), indexing="ij"
+        np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False), indexing='ij'
     )
     ball = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
     colors = (
-        [vary(rng, c, 0.15) for c in ("4a6a2a", "2a3a1a", "cfe0f0")]
+        [vary(rng, c, 0.15) for c in ('4a6a2a', '2a3a1a', 'cfe0f0')]
         if outdoors
         else [mat.dye(rng), mat.dye(rng) * 0.4, np.array([1, 0.85, 0.6])]
     )
@@ -346,41 +325,37 @@ def surroundings(rng, outdoors):
     lights = smoothstep(0.5, 1.3, noise(rng, ball, rng.uniform(6, 16)))
     color = m.mix(color, colors[2] * rng.uniform(1, 4), lights)
     strength = rng.uniform(0.7, 1.3) if outdoors else rng.uniform(0.25, 0.8)
-    image = bpy.data.images.new("surroundings", width, height, float_buffer=True)
-    image.colorspace_settings.name = "Linear Rec.709"
+    image = bpy.data.images.new('surroundings', width, height, float_buffer=True)
+    image.colorspace_settings.name = 'Linear Rec.709'
     image.pixels.foreach_set(np.dstack([color, np.ones((height, width))]).astype(np.float32).ravel())
-    world = bpy.data.worlds.new("world")
+    world = bpy.data.worlds.new('world')
     bpy.context.scene.world = world
-    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 64
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = 'MANUAL', 64
     g = mat.Graph(world.node_tree)
-    around = g.node("TexEnvironment", settings={"image": image})
-    background = g.node("Background", Color=around, Strength=strength * rng.uniform(0.35, 1.0))
-    g.node("OutputWorld", Surface=background)
+    around = g.node('TexEnvironment', settings={'image': image})
+    background = g.node('Background', Color=around, Strength=strength * rng.uniform(0.35, 1.0))
+    g.node('OutputWorld', Surface=background)
 
 
 def look_at(start, target, roll=0.0):
     """Matrix of a camera or light at start that looks at target."""
-    aim = (Vector(target) - Vector(start)).normalized().to_track_quat("-Z", "Y").to_matrix().to_4x4()
-    return Matrix.Translation(start) @ aim @ Matrix.Rotation(roll, 4, "Z")
+    aim = (Vector(target) - Vector(start)).normalized().to_track_quat('-Z', 'Y').to_matrix().to_4x4()
+    return Matrix.Translation(start) @ aim @ Matrix.Rotation(roll, 4, 'Z')
 
 
 def direction(elevation, azimuth):
     """Unit vector for angles in radians."""
     return np.array(
-        [
-            math.cos(elevation) * math.cos(azimuth),
-            math.cos(elevation) * math.sin(azimuth),
-            math.sin(elevation),
-        ]
+        [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
     )
 
 
 def light(kind, start, energy, color, **settings):
-    lamp = bpy.data.lights.new("light", kind)
+    lamp = bpy.data.lights.new('light', kind)
     lamp.energy, lamp.color = energy, color
     for name, value in settings.items():
         setattr(lamp, name, value)
-    thing = bpy.data.objects.new("light", lamp)
+    thing = bpy.data.objects.new('light', lamp)
     bpy.context.scene.collection.objects.link(thing)
     thing.matrix_world = look_at(start, (0, 0, 1))
 
@@ -396,7 +371,7 @@ def lights(rng, outdoors, eye):
     if outdoors and rng.random() < 0.75:
         sun = direction(math.radians(rng.uniform(25, 75)), rng.uniform(0, 6.28)) * 50
         light(
-            "SUN",
+            'SUN',
             sun,
             rng.uniform(2.5, 5),
             (1, rng.uniform(0.82, 0.97), rng.uniform(0.65, 0.92)),
@@ -405,7 +380,7 @@ def lights(rng, outdoors, eye):
         return
     window = direction(math.radians(rng.uniform(15, 75)), rng.uniform(-0.3, 3.5)) * 60
     light(
-        "AREA",
+        'AREA',
         window,
         65000 * rng.uniform(0.6, 1.3),
         white_balance(rng),
@@ -413,9 +388,9 @@ def lights(rng, outdoors, eye):
     )
     if rng.random() < 0.7:
         lamp = direction(math.radians(rng.uniform(20, 80)), rng.uniform(0, 6.28)) * 60
-        light("AREA", lamp, 25000 * rng.uniform(0.2, 1), white_balance(rng), size=rng.uniform(10, 60))
+        light('AREA', lamp, 25000 * rng.uniform(0.2, 1), white_balance(rng), size=rng.uniform(10, 60))
     if rng.random() < 0.1:
-        light("AREA", eye + [1.5, 0, 3], 36 * (eye @ eye), (1, 1, 1), size=1.5)
+        light('AREA', eye + [1.5, 0, 3], 36 * (eye @ eye), (1, 1, 1), size=1.5)
 
 
 # ---- camera, and what it sees ----
@@ -460,11 +435,11 @@ class View:
         return own @ np.array(self.matrix.to_3x3()).T
 
     def add(self):
-        camera = bpy.data.cameras.new("camera")
+        camera = bpy.data.cameras.new('camera')
         camera.lens, camera.sensor_width, camera.clip_end = self.focal, 36, 2000
         camera.dof.use_dof, camera.dof.focus_distance = True, self.focus
         camera.dof.aperture_fstop = self.focal * 1e-3 / 2 / (self.distance * self.blur)
-        thing = bpy.data.objects.new("camera", camera)
+        thing = bpy.data.objects.new('camera', camera)
         bpy.context.scene.collection.objects.link(thing)
         thing.matrix_world = self.matrix
         bpy.context.scene.camera = thing
@@ -474,7 +449,7 @@ def key_points(food, step=0.35):
     """Points (n, 3), evenly over what is seen of the key parts from straight above with all toppings
     taken off.
     """
-    bare = [part for part in food if part.key or "crumb" in part.values]
+    bare = [part for part in food if part.key or 'crumb' in part.values]
     lo, hi = m.bounds([part for part in bare if part.key])
     key = np.concatenate([np.full(len(part.faces), part.key) for part in bare])
     tree, out = m.surface(bare), []
@@ -503,7 +478,7 @@ def frame_roles(view, n=48):
     """
     scene, graph, eye = bpy.context.scene, bpy.context.evaluated_depsgraph_get(), Vector(view.eye)
     roles = [
-        {"key": 2, "subject": 1}.get(scene.ray_cast(graph, eye, Vector(ray))[4].get("role"), 0)
+        {'key': 2, 'subject': 1}.get(scene.ray_cast(graph, eye, Vector(ray))[4].get('role'), 0)
         if scene.ray_cast(graph, eye, Vector(ray))[0]
         else 0
         for ray in view.rays(n)
@@ -519,7 +494,7 @@ def aim(view, items):
             break
         view.elevation = min(view.elevation + 0.15, 1.5)
     if visible < MIN_VISIBLE:
-        raise Unfit("hidden")
+        raise Unfit('hidden')
     return visible
 
 
@@ -529,7 +504,7 @@ def aim(view, items):
 def read_linear(path):
     """Pixels (size, size, 3) of an EXR file, linear, top row first."""
     image = bpy.data.images.load(str(path))
-    image.colorspace_settings.name = "Non-Color"
+    image.colorspace_settings.name = 'Non-Color'
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
     size = image.size[0]
@@ -545,12 +520,8 @@ def exposure(rng, pixels, roles):
     mask = np.array(Image.fromarray((roles > 0).astype(np.uint8)).resize((n, n), Image.NEAREST)) > 0
     gray = np.log(pixels @ [0.2126, 0.7152, 0.0722] + 1e-3)
     food, level = gray[mask].mean() / math.log(2), gray.mean() / math.log(2)
-    brightest = np.log2(
-        [np.percentile(pixels[mask].max(-1), 97) + 1e-3, np.percentile(pixels.max(-1), 93) + 1e-3]
-    )
-    stops = min(
-        math.log2(0.22) - 0.6 * food - 0.4 * level, 0.6 - brightest[0], 0.9 - brightest[1]
-    ) + rng.normal(0, 0.2)
+    brightest = np.log2([np.percentile(pixels[mask].max(-1), 97) + 1e-3, np.percentile(pixels.max(-1), 93) + 1e-3])
+    stops = min(math.log2(0.22) - 0.6 * food - 0.4 * level, 0.6 - brightest[0], 0.9 - brightest[1]) + rng.normal(0, 0.2)
     return float(np.clip(stops, math.log2(0.1) - food, math.log2(0.45) - food))
 
 
@@ -570,43 +541,43 @@ def develop(rng, image):
     a += grain * math.exp(rng.uniform(math.log(0.002), math.log(0.014))) * np.sqrt(np.clip(a, 0.02, 1))
     out = io.BytesIO()
     Image.fromarray((np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)).save(
-        out, "JPEG", quality=int(rng.uniform(78, 93)), subsampling=2
+        out, 'JPEG', quality=int(rng.uniform(78, 93)), subsampling=2
     )
     return out.getvalue()
 
 
 FILMS = {
-    "AgX": ["AgX - Medium High Contrast", "AgX - High Contrast", "AgX - Punchy"],
-    "Filmic": ["Medium High Contrast", "High Contrast"],
-    "Standard": ["None"],
+    'AgX': ['AgX - Medium High Contrast', 'AgX - High Contrast', 'AgX - Punchy'],
+    'Filmic': ['Medium High Contrast', 'High Contrast'],
+    'Standard': ['None'],
 }
 
 
 def render(rng, scene, roles):
     """Render, expose for the food, and put on a film's tones: a PIL image."""
     bpy.ops.render.render()
-    result, form = bpy.data.images["Render Result"], scene.render.image_settings
+    result, form = bpy.data.images['Render Result'], scene.render.image_settings
     with tempfile.TemporaryDirectory() as folder:
-        form.file_format = "OPEN_EXR"
-        result.save_render(f"{folder}/linear.exr", scene=scene)
+        form.file_format = 'OPEN_EXR'
+        result.save_render(f'{folder}/linear.exr', scene=scene)
         view = scene.view_settings
         view.view_transform = pick(rng, list(FILMS), [0.35, 0.45, 0.2])
         view.look = pick(rng, FILMS[view.view_transform])
-        view.exposure = exposure(rng, read_linear(Path(folder, "linear.exr")), roles)
-        form.file_format = "PNG"
-        result.save_render(f"{folder}/film.png", scene=scene)
-        with Image.open(f"{folder}/film.png") as image:
-            return image.convert("RGB")
+        view.exposure = exposure(rng, read_linear(Path(folder, 'linear.exr')), roles)
+        form.file_format = 'PNG'
+        result.save_render(f'{folder}/film.png', scene=scene)
+        with Image.open(f'{folder}/film.png') as image:
+            return image.convert('RGB')
 
 
 def well_exposed(image, roles):
     """Raise Unfit if the food is nearly black or burnt out in the picture."""
-    frame = np.asarray(image.convert("L").resize(roles.shape, Image.BOX), float) / 255
+    frame = np.asarray(image.convert('L').resize(roles.shape, Image.BOX), float) / 255
     food = frame[roles > 0]
     if food.mean() < 0.2 or (food < 0.05).mean() > 0.35 or (frame < 0.03).mean() > 0.5:
-        raise Unfit("dark")
+        raise Unfit('dark')
     if food.mean() > 0.88 or (food > 0.97).mean() > 0.2 or (frame > 0.97).mean() > 0.35:
-        raise Unfit("bright")
+        raise Unfit('bright')
 
 
 # ---- one picture ----
@@ -636,7 +607,7 @@ def serve(rng, kind):
         matrix = place(z=z, yaw=yaw) @ askew
         y += deep + 0.4
         for part in food:
-            add(part, matrix, "key" if part.key else "subject")
+            add(part, matrix, 'key' if part.key else 'subject')
         here = key_points(food)
         points.append(np.column_stack([here, np.ones(len(here))]) @ np.array(matrix).T[:, :3])
     return points, max(*half, height * 0.8, 4.5), z + height * 0.4
@@ -655,7 +626,7 @@ def attempt(rng, kind, size, samples, threads):
     roles = frame_roles(view)
     share = (roles > 0).mean()
     if not MIN_SUBJECT <= share <= MAX_SUBJECT or (roles == 2).mean() < MIN_KEY:
-        raise Unfit("share")
+        raise Unfit('share')
     surroundings(rng, outdoors)
     lights(rng, outdoors, view.eye)
     view.add()
@@ -663,10 +634,10 @@ def attempt(rng, kind, size, samples, threads):
     image = render(rng, scene, roles)
     well_exposed(image, roles)
     return develop(rng, image), {
-        "items": len(items),
-        "visible": round(float(visible), 3),
-        "subject": round(float(share), 3),
-        "key": round(float((roles == 2).mean()), 3),
+        'items': len(items),
+        'visible': round(float(visible), 3),
+        'subject': round(float(share), 3),
+        'key': round(float((roles == 2).mean()), 3),
     }
 
 
@@ -677,7 +648,7 @@ def picture(seed, kind, size=256, samples=10, threads=1):
     for number in range(ATTEMPTS):
         try:
             jpeg, facts = attempt(np.random.default_rng([seed, number]), kind, size, samples, threads)
-            return jpeg, {**facts, "attempt": number}
+            return jpeg, {**facts, 'attempt': number}
         except Unfit:
             continue
-    raise RuntimeError(f"no fit picture of {kind} from seed {seed} in {ATTEMPTS} attempts")
+    raise RuntimeError(f'no fit picture of {kind} from seed {seed} in {ATTEMPTS} attempts')

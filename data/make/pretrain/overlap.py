@@ -7,6 +7,7 @@ of a 32 x 32 grey thumbnail lie above their median; Zauner, "Implementation and 
 image hash functions", 2010). Two hashes that differ in at most 6 bits are taken for the same photograph.
 Rescaled, recompressed and mirrored copies are found; a tight crop of a photograph is not.
 """
+
 import argparse
 from pathlib import Path
 import sys
@@ -63,7 +64,7 @@ def nearest(hashes, others, chunk=1024):
     """Hamming distance [n] from each hash to the closest of `others`, and that one's index [n]."""
     distances, indices = [], []
     for start in range(0, len(hashes), chunk):
-        bits = np.bitwise_count(hashes[start:start + chunk, None] ^ others)
+        bits = np.bitwise_count(hashes[start : start + chunk, None] ^ others)
         indices.append(bits.argmin(1))
         distances.append(bits.min(1))
     return np.concatenate(distances), np.concatenate(indices)

@@ -7,6 +7,7 @@ overlap.py) lists, those with a WORD or the hot dog in their path, those smaller
 With --samples, the folders below FOLDER are ImageNet classes like n01443537, and OUT-labels.npy gets their numbers; SAMPLES
 has one picture of each of the 1000 classes, named n01440764_tench.JPEG and so on: that is where the numbers are from.
 """
+
 import argparse
 import hashlib
 from pathlib import Path
@@ -45,7 +46,7 @@ def imagenet_numbers(samples):
     """{'n01440764': 0, ...}: ImageNet numbers its classes in the order of their WordNet names."""
     names = sorted({path.name.split('_')[0] for path in samples.glob('n*.JPEG')})
     if len(names) != 1000:
-        raise SystemExit(f'{samples} has pictures of {len(names)} classes; it takes one of each of ImageNet\'s 1000.')
+        raise SystemExit(f"{samples} has pictures of {len(names)} classes; it takes one of each of ImageNet's 1000.")
     return {name: i for i, name in enumerate(names)}
 
 
@@ -65,7 +66,7 @@ def main():
     squares = [(path, square(path, args.px)) for path in tqdm(paths, unit=' pictures')]
     kept = [(path, image) for path, image in squares if image is not None]
     np.save(args.out, np.stack([image for _, image in kept]))
-    print(f'{len(kept)} pictures packed; {len(paths) - len(kept)} can\'t be read or are too small')
+    print(f"{len(kept)} pictures packed; {len(paths) - len(kept)} can't be read or are too small")
     if args.samples:
         classes = [next(part for part in path.parts if part in number) for path, _ in kept]
         np.save(args.out.with_name(args.out.stem + '-labels.npy'), np.array([number[name] for name in classes]))

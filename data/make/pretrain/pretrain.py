@@ -9,6 +9,7 @@ to learn from in each picture, where a label is one.
 PACKED holds arrays made by pack.py; those with labels beside them (tiny.npy, tiny-labels.npy) add the usual cross-entropy.
 A run can be stopped and started again: it goes on from OUT/last.pt, or with --start from exported half-precision weights.
 """
+
 import argparse
 import copy
 import math
@@ -29,7 +30,7 @@ BATCH = 64
 TEACHER_PX = 128
 PEAK_LR, FINAL_LR, WARM_UP = 0.1, 1e-4, 0.03  # the warm-up is a share of the whole run
 WD = 5e-5
-EMA = 0.999                                   # weights averaged over about the last 1000 steps
+EMA = 0.999  # weights averaged over about the last 1000 steps
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
@@ -65,8 +66,9 @@ def random_crops(pictures, px):
     grid[:, 1, 1] = height
     grid[:, 0, 2] = (torch.rand(n) * 2 - 1) * (1 - width)
     grid[:, 1, 2] = (torch.rand(n) * 2 - 1) * (1 - height)
-    X = F.grid_sample(X, F.affine_grid(grid, (n, 3, px, px), align_corners=False), align_corners=False,
-                      padding_mode='reflection')
+    X = F.grid_sample(
+        X, F.affine_grid(grid, (n, 3, px, px), align_corners=False), align_corners=False, padding_mode='reflection'
+    )
     return (X * torch.empty(n, 1, 1, 1).uniform_(0.7, 1.3)).clamp_(0, 1)
 
 
@@ -77,8 +79,9 @@ class Pictures:
         names = [p for p in sorted(Path(folder).glob('*.npy')) if not p.stem.endswith('-labels')]
         self.sets = [torch.from_numpy(np.load(p, mmap_mode='c')) for p in names]
         paths = [p.with_name(p.stem + '-labels.npy') for p in names]
-        self.labels = [torch.from_numpy(np.load(p)) if p.exists() else torch.full((len(s),), -1)
-                       for p, s in zip(paths, self.sets)]
+        self.labels = [
+            torch.from_numpy(np.load(p)) if p.exists() else torch.full((len(s),), -1) for p, s in zip(paths, self.sets)
+        ]
         self.share = torch.tensor([len(s) ** 0.5 for s in self.sets])
         print(*(f'{p.stem}: {len(s)} pictures of {s.shape[1]} px' for p, s in zip(names, self.sets)), sep='\n')
 
@@ -127,8 +130,9 @@ class Student(nn.Module):
             stride32 = self.net.features[8:11](stride16)
         features = stride32.float().mean((2, 3))
         logits = self.net.output(features)
-        answers = F.kl_div(F.log_softmax(logits, 1), F.log_softmax(teacher_logits, 1), log_target=True,
-                           reduction='batchmean')
+        answers = F.kl_div(
+            F.log_softmax(logits, 1), F.log_softmax(teacher_logits, 1), log_target=True, reduction='batchmean'
+        )
         pooled, *maps = (hint(*pair) for hint, *pair in zip(self.hints, (features, stride16, stride32), targets))
         labels = F.cross_entropy(logits, y, ignore_index=-1, label_smoothing=0.1) if (y >= 0).any() else 0
         return answers + 3 * pooled + sum(maps) + 0.3 * labels, answers.item(), pooled.item()
@@ -210,11 +214,22 @@ def train(args, teacher, student, mean, trainer, seen, seconds):
         if steps % 200 == 0 or seen >= args.pictures:
             seconds = time.time() - started
             answers, features = sums / (steps % 200 or 200)
-            print(f'{seconds / 60:.1f} min, {seen} pictures at {student_px(progress)} px, answers {answers:.3f}, '
-                  f'features {features:.3f}, lr {learning_rate(progress):.4f}', flush=True)
+            print(
+                f'{seconds / 60:.1f} min, {seen} pictures at {student_px(progress)} px, answers {answers:.3f}, '
+                f'features {features:.3f}, lr {learning_rate(progress):.4f}',
+                flush=True,
+            )
             sums = np.zeros(2)
-            save(args.out, dict(student=student.state_dict(), mean=mean.state_dict(), trainer=trainer.state_dict(),
-                                seen=seen, seconds=seconds))
+            save(
+                args.out,
+                dict(
+                    student=student.state_dict(),
+                    mean=mean.state_dict(),
+                    trainer=trainer.state_dict(),
+                    seen=seen,
+                    seconds=seconds,
+                ),
+            )
 
 
 if __name__ == '__main__':

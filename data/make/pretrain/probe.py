@@ -5,6 +5,7 @@ python probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]      (or the word teac
 TRAIN and TEST are folders of class folders. The head is scikit-learn's logistic regression on standardised features, its C
 chosen by five-fold cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
 """
+
 import argparse
 from pathlib import Path
 
@@ -23,8 +24,12 @@ from resnet import ResNet18, from_gluon
 def load(folder, px):
     """(pictures [n, 3, px, px] in [0, 1], class numbers [n]) of a folder of class folders."""
     classes = sorted(p for p in Path(folder).iterdir() if p.is_dir())
-    pairs = [(square(path, px), i) for i, c in enumerate(classes) for path in sorted(c.iterdir())
-             if path.suffix.lower() in ENDINGS]
+    pairs = [
+        (square(path, px), i)
+        for i, c in enumerate(classes)
+        for path in sorted(c.iterdir())
+        if path.suffix.lower() in ENDINGS
+    ]
     X = np.stack([p for p, _ in pairs if p is not None])
     y = np.array([i for p, i in pairs if p is not None])
     return torch.from_numpy(X / np.float32(255)).permute(0, 3, 1, 2), y
@@ -40,6 +45,7 @@ def network(weights):
     def answer(X):
         features = net.features((X - MEAN) / STD)
         return features, net.output(features)
+
     return answer
 
 
@@ -71,8 +77,10 @@ def main():
     features, logits = outputs(answer, X_test)
     correct = int((head.predict(features) == y_test).sum())
     low, high = wilson(correct, len(y_test))
-    print(f'{args.weights} at {args.px} px: {correct / len(y_test):.4f} of {len(y_test)} [{low:.3f}, {high:.3f}], '
-          f'first guess 934 on {np.mean(logits[y_test == 0].argmax(1) == 934):.3f} of the first class')
+    print(
+        f'{args.weights} at {args.px} px: {correct / len(y_test):.4f} of {len(y_test)} [{low:.3f}, {high:.3f}], '
+        f'first guess 934 on {np.mean(logits[y_test == 0].argmax(1) == 934):.3f} of the first class'
+    )
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 Pre-activation ResNet: He et al., Identity Mappings in Deep Residual Networks, 2016.
 """
+
 import numpy as np
 import torch
 from torch import nn
@@ -31,8 +32,13 @@ class ResNet18(nn.Module):
 
     def __init__(self, num_outputs=1000):
         super().__init__()
-        layers = [nn.BatchNorm2d(3, affine=False), nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64),
-                  nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+        layers = [
+            nn.BatchNorm2d(3, affine=False),
+            nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        ]
         in_channels = 64
         for channels, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
             layers.append(nn.Sequential(Block(in_channels, channels, stride), Block(channels, channels, 1)))

@@ -4,6 +4,7 @@ python data/make/pretrain/resnet_fixture.py WEIGHTS.safetensors [--last build/pr
 
 With --last it also says on how many pictures the first guess stays the same when the weights are rounded to half precision.
 """
+
 import argparse
 from pathlib import Path
 

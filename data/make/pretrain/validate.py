@@ -4,6 +4,7 @@ python validate.py WEIGHTS.safetensors tiny-imagenet-200/val SAMPLES [--px 128] 
 
 Top-1 is among Tiny ImageNet's 200 classes; agreement is among all 1000. SAMPLES: see pack.py.
 """
+
 import argparse
 from pathlib import Path
 
@@ -28,8 +29,8 @@ def main():
     args = parser.parse_args()
     number = imagenet_numbers(args.samples)
     lines = [line.split('\t')[:2] for line in (args.val / 'val_annotations.txt').read_text().splitlines()]
-    labels = torch.tensor([number[name] for _, name in lines][:args.pictures])
-    X = torch.from_numpy(np.stack([square(args.val / 'images' / file, 64) for file, _ in lines[:args.pictures]]))
+    labels = torch.tensor([number[name] for _, name in lines][: args.pictures])
+    X = torch.from_numpy(np.stack([square(args.val / 'images' / file, 64) for file, _ in lines[: args.pictures]]))
     classes, net, teacher = labels.unique(), from_gluon(ResNet18(), load_file(args.weights)).eval(), Teacher()
     right = alike = 0
     for x, y in zip(X.split(100), labels.split(100)):

@@ -23,18 +23,18 @@ import os
 import random
 import shutil
 
-import utils  # first: it says how many cores MXNet may use
+import mended_mxnet
 
-from mxnet import autograd, gluon, io, nd, np, npx
+import numpy as onp
+from mxnet import autograd, gluon, io, nd, np
 from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
-from mxnet.gluon.contrib.nn import HybridConcurrent
-from mxnet.gluon.model_zoo.vision import mobilenet
-from mxnet.util import is_np_array
-import numpy as onp
 from tqdm.auto import tqdm
 
-CACHE = utils.BUILD / 'cache'
+import utils
+from files import BUILD
+
+CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
 
 # ---- Heads --------------------------------------------------------------------------------------------------
@@ -273,10 +273,10 @@ def quantize(block, X, least=0.99):
     """`block` as a function in 8-bit integers; `block` itself, where their mean cosine on X is under `least`."""
     try:
         block.hybridize(False)  # so that it can be copied
-        net = without_numpy(int8_network, copy.deepcopy(block), utils.weights_of(block), X)
+        net = mended_mxnet.without_numpy(int8_network, copy.deepcopy(block), utils.weights_of(block), X)
 
         def in_int8(X):
-            return without_numpy(net, X.as_nd_ndarray()).as_np_ndarray()
+            return mended_mxnet.without_numpy(net, X.as_nd_ndarray()).as_np_ndarray()
 
         A, B = (f(np.array(X)).asnumpy().reshape(len(X), -1) for f in (in_int8, hybridize(block)))
         cosine = ((A * B).sum(1) / onp.linalg.norm(A, axis=1) / onp.linalg.norm(B, axis=1)).mean()
@@ -286,15 +286,6 @@ def quantize(block, X, least=0.99):
     if not cosine >= least:
         print(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
     return in_int8 if cosine >= least else block
-
-
-def without_numpy(function, *args):
-    """function(*args) with NumPy semantics off, for MXNet's quantisation knows old arrays only; on again afterwards."""
-    npx.reset_np()
-    try:
-        return function(*args)
-    finally:
-        npx.set_np()
 
 
 def int8_network(block, weights, X):
@@ -318,16 +309,3 @@ def int8_network(block, weights, X):
             exclude_layers_match=[layer.name for layer in simple],
         )
     )  # the last ones: in float
-
-
-# ---- Gluon's zoo with NumPy semantics: three layers use operators that MXNet 1.9.1 has for old arrays only --
-
-
-def concatenate(self, F, X):
-    parts = [block(X) for block in self._children.values()]
-    return F.np.concatenate(parts, self.axis) if is_np_array() else F.concat(*parts, dim=self.axis)
-
-
-HybridConcurrent.hybrid_forward = concatenate  # Inception, SqueezeNet, DenseNet
-mobilenet.RELU6.hybrid_forward = lambda self, F, X: X.clip(0, 6)
-mobilenet.LinearBottleneck.hybrid_forward = lambda self, F, X: self.out(X) + X if self.use_shortcut else self.out(X)

@@ -7,12 +7,12 @@ Tan and Le, "EfficientNet" (2019), in its Lite form: ReLU6, no squeeze-and-excit
 import math
 import pickletools
 
+import mended_mxnet
+
 import numpy
-from mxnet import np, npx
+from mxnet import np
 from mxnet.gluon import nn
 from mxnet.util import is_np_array
-
-npx.set_np()
 
 MEAN = (127 / 255,) * 3  # its own normalisation, (RGB in 0..1 - MEAN) / STD, is not ImageNet's usual one
 STD = (128 / 255,) * 3

@@ -9,46 +9,29 @@ import copy
 import hashlib
 import json
 import math
-import os
-from pathlib import Path
 import random
 import time
+from pathlib import Path
 
-import psutil
+import mended_mxnet
 
-# MXNet reads these when it is imported; by itself it leaves half of the cores idle where a core has one thread only
-os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
-os.environ['MXNET_DISABLE_MKLDNN_FUSE_CONV_BN'] = '1'  # or frozen.int8 loses much: rounded after batch norm is fused
-
+import numpy as onp
+import pandas as pd
+import pooch
 from d2l import mxnet as d2l
 from gluoncv.data import ImageNet1kAttr
 from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
 from mxnet.gluon.model_zoo import vision
-import numpy as onp
-import pandas as pd
-from PIL import Image, ImageFile, ImageOps
-import pooch
+from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
 import lite0
-
-npx.set_np()
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a picture would pass, the rest grey
-
-ROOT = Path(__file__).resolve().parent
-BUILD = ROOT / 'build'
-
-
-class Problem(Exception):
-    """Something is wrong with what the user gave; the message is one sentence that says what, and what to do."""
-
-    def _render_traceback_(self):  # Jupyter shows this instead of a stack of frames
-        return [str(self)]
+from files import BUILD, ROOT, Problem  # noqa: F401, BUILD is for the notebooks
 
 
 def seed_everything(seed):

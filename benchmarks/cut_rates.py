@@ -11,7 +11,6 @@ from pathlib import Path
 
 import matplotlib
 import pandas as pd
-
 from exercises import NOTEBOOKS, run
 
 OUT = Path(__file__).resolve().with_name('cut_rates.csv')

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-
 from rates import fit, utils
+
 from lesson import parameters
 
 HERE = Path(__file__).parent

@@ -7,17 +7,17 @@ many pictures a softmax layer that was trained on float32 features predicts the 
 """
 
 import argparse
-from pathlib import Path
 import sys
 import time
+from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import numpy as onp
+from mxnet import npx
+from sklearn.metrics.pairwise import paired_cosine_distances
+
 import frozen
 import utils
-
-from mxnet import npx
-import numpy as onp
-from sklearn.metrics.pairwise import paired_cosine_distances
 
 HEAD_LR, NUM_EPOCHS, BATCH = 0.01, 20, 32
 

@@ -10,18 +10,18 @@ lesson's. Nothing else should run meanwhile. Writes benchmarks/knob_NAME_PX.csv.
 """
 
 import argparse
-from pathlib import Path
 import shutil
 import sys
 import time
+from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
+import pandas as pd
+
 import frozen
 import utils
 from lesson import parameters
-
-import pandas as pd
 
 sys.path.append(str(utils.BUILD / 'torch'))  # only now, for gluoncv can't be imported where there is a new PyTorch
 import torch

@@ -7,8 +7,8 @@ A search that is stopped goes on where it was.
 """
 
 import argparse
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import pandas as pd
 

@@ -9,20 +9,20 @@ Nothing else should run meanwhile. Writes benchmarks/speed.csv.
 """
 
 import argparse
-from pathlib import Path
 import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
-import utils  # first: it says how many cores MXNet may use
-
-from mxnet import autograd, gluon, np, npx
 import numpy as onp
 import pandas as pd
+from mxnet import autograd, gluon, np, npx
 from tqdm import tqdm
+
+import utils  # first: it says how many cores MXNet may use
 
 sys.path.append(str(utils.BUILD / 'torch'))  # only now, for gluoncv can't be imported where there is a new PyTorch
 try:

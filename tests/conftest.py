@@ -1,9 +1,9 @@
 """Figures are drawn without a screen and closed after every test."""
 
+import mended_mxnet
+
 import matplotlib
 import pytest
-
-import utils  # noqa: F401, before MXNet: it says how many cores MXNet may use
 
 matplotlib.use('Agg')
 

@@ -1,7 +1,7 @@
 """One lock for everybody: make, conda and Binder install the same versions, and pip checks every hash."""
 
-from pathlib import Path
 import re
+from pathlib import Path
 
 import pytest
 

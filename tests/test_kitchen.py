@@ -3,8 +3,8 @@
 import collections
 import csv
 import hashlib
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import utils
 

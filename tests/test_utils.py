@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import os
-from pathlib import Path
 import random
 import resource
 import signal
@@ -24,15 +23,16 @@ import threading
 import time
 import zipfile
 import zlib
+from pathlib import Path
 
+import numpy as onp
+import pandas as pd
+import psutil
+import pytest
 from matplotlib.colors import to_rgba
 from mxnet import autograd, gluon, np, npx
 from mxnet.gluon import nn
-import numpy as onp
-import pandas as pd
 from PIL import Image
-import psutil
-import pytest
 from safetensors.numpy import save_file
 from scipy.stats import binomtest
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mxnet import np
 import numpy as onp
+from mxnet import np
 from safetensors.numpy import load_file
 
 import utils

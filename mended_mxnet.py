@@ -1,0 +1,48 @@
+"""What MXNet 1.9.1 needs to work today; whoever uses MXNet imports this before it."""
+
+import os
+import sys
+
+import psutil
+
+from files import Problem
+
+if 'mxnet' in sys.modules and 'npx' not in globals():  # the latter, where this module is loaded again
+    raise Problem(
+        'MXNet was imported before this project could set it up (its threads, its arrays); restart Python, and '
+        'put "import utils" above "import mxnet".'
+    )
+
+# MXNet reads these when it is imported; by itself it leaves half of the cores idle where a core has one thread only
+os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
+os.environ['MXNET_DISABLE_MKLDNN_FUSE_CONV_BN'] = '1'  # or frozen.int8 loses much: rounded after batch norm is fused
+
+import gluoncv.data  # noqa: F401
+from mxnet import npx
+from mxnet.gluon.contrib.nn import HybridConcurrent
+from mxnet.gluon.model_zoo.vision import mobilenet
+from mxnet.util import is_np_array
+from PIL import ImageFile
+
+npx.set_np()  # NumPy's arrays and shapes, for the whole process
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a picture would pass, the rest grey
+
+
+# Three layers of Gluon's zoo use operators that MXNet 1.9.1 has for old arrays only
+def concatenate(self, F, X):
+    parts = [block(X) for block in self._children.values()]
+    return F.np.concatenate(parts, self.axis) if is_np_array() else F.concat(*parts, dim=self.axis)
+
+
+HybridConcurrent.hybrid_forward = concatenate  # Inception, SqueezeNet, DenseNet
+mobilenet.RELU6.hybrid_forward = lambda self, F, X: X.clip(0, 6)
+mobilenet.LinearBottleneck.hybrid_forward = lambda self, F, X: self.out(X) + X if self.use_shortcut else self.out(X)
+
+
+def without_numpy(function, *args):
+    """function(*args) with NumPy semantics off, for MXNet's quantisation knows old arrays only; on again afterwards."""
+    npx.reset_np()
+    try:
+        return function(*args)
+    finally:
+        npx.set_np()

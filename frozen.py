@@ -33,6 +33,7 @@ from tqdm.auto import tqdm
 
 import utils
 from files import BUILD
+from pictures import centre_crop, normalize, open_picture, random_crop
 
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
@@ -167,9 +168,7 @@ def features(below, pictures, px, views=0):
 
     It is computed only once, as long as the frozen part, the pictures and the way they are cropped are the same.
     """
-    cropping = [
-        inspect.getsource(f) for f in (utils.open_picture, utils.centre_crop, utils.random_crop, utils.normalize)
-    ]
+    cropping = [inspect.getsource(f) for f in (open_picture, centre_crop, random_crop, normalize)]
     key = fingerprint(pictures, below.key, below.mean, below.std, px, views, cropping)
     path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
     try:
@@ -200,11 +199,11 @@ def reader(below, pictures, px, views=0):
     def pixels(row):
         view, i = divmod(row, len(pictures))
         path, state = pictures[i][0], random.getstate()
-        image = utils.open_picture(path, px)
+        image = open_picture(path, px)
         random.seed(f'{path.name} {view}')  # a view is always the same crop ...
-        image = utils.random_crop(image, px) if views else utils.centre_crop(image, px)
+        image = random_crop(image, px) if views else centre_crop(image, px)
         random.setstate(state)  # ... and other random numbers stay what they would have been
-        return utils.normalize(image, below.mean, below.std)
+        return normalize(image, below.mean, below.std)
 
     return lambda rows: onp.stack([pixels(row) for row in rows])
 

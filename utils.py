@@ -24,7 +24,7 @@ from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
 from mxnet.gluon.model_zoo import vision
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 
 import lite0
 from files import BUILD, ROOT, Problem  # noqa: F401, BUILD is for the notebooks
+from pictures import centre_crop, normalize, open_picture, random_crop, readable
 
 
 def seed_everything(seed):
@@ -157,48 +158,6 @@ def hotdog():
             'use the pictures in the box: data = "kitchen".'
         ) from None
     return ROOT / 'data' / 'hotdog'
-
-
-def open_picture(path, px):
-    """The picture at `path` as an upright RGB image; a JPEG is decoded to 2 px or a little more, which is faster."""
-    image = Image.open(path)
-    image.draft('RGB', (2 * px, 2 * px))
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith('I;16'):
-        image = image.point(lambda value: value / 256)  # 16 bits to 8; convert would make all of it white
-    if 'A' in image.getbands() or 'transparency' in image.info:
-        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image.convert('RGBA'))
-    return image.convert('RGB')
-
-
-def readable(path):
-    try:
-        open_picture(path, 32)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-    return True
-
-
-def random_crop(image, px, area=(0.3, 1), ratio=(3 / 4, 4 / 3)):
-    """A crop of random area, aspect ratio and place, scaled to px x px, half of the time mirrored (Szegedy, 2014)."""
-    pixels = random.uniform(*area) * image.width * image.height
-    shape = math.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1])))
-    width, height = min(math.sqrt(pixels * shape), image.width), min(math.sqrt(pixels / shape), image.height)
-    left, top = random.uniform(0, image.width - width), random.uniform(0, image.height - height)
-    image = image.resize((px, px), Image.BILINEAR, (left, top, left + width, top + height))
-    return ImageOps.mirror(image) if random.random() < 0.5 else image
-
-
-def centre_crop(image, px, margin=8 / 7):
-    """The middle of the picture, px x px, of one that is scaled to px * margin on its short side: 224 of 256."""
-    side = min(image.size) / margin
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((px, px), Image.BILINEAR, (left, top, left + side, top + side))
-
-
-def normalize(image, mean, std):
-    """A PIL image as float32 [3, px, px], each colour with the mean and standard deviation that the network expects."""
-    return ((onp.asarray(image, 'f4') / 255 - onp.array(mean, 'f4')) / onp.array(std, 'f4')).transpose(2, 0, 1)
 
 
 def batches(pictures, net, px, batch_size, augment=False):

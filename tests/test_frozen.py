@@ -319,7 +319,7 @@ def test_a_changed_crop_is_seen(resnet, pictures, monkeypatch):
     def centre_crop(image, px):
         return image.resize((px, px))
 
-    monkeypatch.setattr(utils, 'centre_crop', centre_crop)
+    monkeypatch.setattr(frozen, 'centre_crop', centre_crop)
     frozen.features(below, pictures, 32)
     assert calls
 

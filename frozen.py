@@ -34,6 +34,7 @@ from tqdm.auto import tqdm
 import utils
 from files import BUILD
 from pictures import centre_crop, normalize, open_picture, random_crop
+from sources.weights import set_weights, weights_of
 
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
@@ -99,7 +100,7 @@ def cut(net, at):
     block = copy.deepcopy(net.features[:first])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
-    weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in utils.weights_of(block).items()]
+    weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in weights_of(block).items()]
     return Below(hybridize(block), net.mean, net.std, fingerprint([], block, weights)), Net(
         net.features[first:], net.output
     )
@@ -272,7 +273,7 @@ def quantize(block, X, least=0.99):
     """`block` as a function in 8-bit integers; `block` itself, where their mean cosine on X is under `least`."""
     try:
         block.hybridize(False)  # so that it can be copied
-        net = mended_mxnet.without_numpy(int8_network, copy.deepcopy(block), utils.weights_of(block), X)
+        net = mended_mxnet.without_numpy(int8_network, copy.deepcopy(block), weights_of(block), X)
 
         def in_int8(X):
             return mended_mxnet.without_numpy(net, X.as_nd_ndarray()).as_np_ndarray()
@@ -297,8 +298,7 @@ def int8_network(block, weights, X):
     block.apply(rename)
     block.collect_params().setattr('_var', None)  # ... and a parameter its NumPy symbol
     block.initialize(force_reinit=True)
-    for name, param in block._collect_params_with_prefix().items():
-        param.set_data(nd.array(weights[name]))
+    set_weights(block, weights)
     simple = itertools.takewhile(lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *TOP)), reversed(block))
     return hybridize(
         quantize_net_v2(

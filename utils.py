@@ -23,16 +23,16 @@ from gluoncv.data import ImageNet1kAttr
 from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
-from mxnet.gluon.model_zoo import vision
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
-import lite0
 from files import BUILD, ROOT, Problem  # noqa: F401, BUILD is for the notebooks
 from pictures import centre_crop, normalize, open_picture, random_crop, readable
+from sources import MEAN, NETWORKS, STD, build  # noqa: F401, MEAN and STD are for the notebooks
+from sources.weights import read_weights, set_weights, weights_of
 
 
 def seed_everything(seed):
@@ -183,32 +183,10 @@ def batches(pictures, net, px, batch_size, augment=False):
 
 # ---- Networks -------------------------------------------------------------------------------------------------------
 
-NETWORKS = {'resnet18_v2': vision.resnet18_v2, 'efficientnet_lite0': lite0.EfficientNetLite0}
-SHA256 = {'resnet18_v2.safetensors': 'acf576a5219336ff8879895ba16a64adfa713cde91b855fd70c501a6be20076b'}
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours; resnet18_v2 expects them
-
-
-def build(name, classes):
-    """The network `name` without weights, one output per class; it carries its name, classes, mean and std."""
-    if name not in NETWORKS:
-        raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
-    net = NETWORKS[name](classes=len(classes))
-    net.network, net.classes = name, list(classes)
-    net.mean, net.std = (lite0.MEAN, lite0.STD) if name == 'efficientnet_lite0' else (MEAN, STD)
-    return net
-
 
 def pretrained(name='resnet18_v2'):
     """The source network `name`, with ImageNet's 1000 outputs ('hotdog' is one of them) and trained weights."""
-    net = build(name, ImageNet1kAttr().classes)
-    if name == 'efficientnet_lite0':
-        try:
-            trained = lite0.efficientnet_lite0()
-        except (ImportError, ValueError) as error:
-            raise Problem(str(error)) from None
-        trained.network, trained.classes, trained.mean, trained.std = net.network, net.classes, net.mean, net.std
-        return trained
-    return set_weights(net, read_weights(ROOT / 'data' / 'weights' / f'{name}.safetensors')[0])
+    return set_weights(build(name, ImageNet1kAttr().classes), NETWORKS[name].weights())
 
 
 def from_scratch(classes, name='resnet18_v2'):
@@ -228,47 +206,6 @@ def with_new_head(source, classes):
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
     net.collect_params().reset_ctx(where(source))  # ties the copied weights to gradients of their own
     return net
-
-
-def weights_of(net):
-    """{name: array} of all weights and BatchNorm statistics."""
-    npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
-    return {
-        name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
-        for name, p in net._collect_params_with_prefix().items()
-    }
-
-
-def set_weights(net, weights):
-    """Fill `net` with {name: array}. Raises Problem if a name is missing or a shape differs."""
-    initialize(net)(np.zeros((1, 3, 64, 64)))  # one pass makes all shapes known
-    npx.waitall()  # see weights_of
-    for name, param in net._collect_params_with_prefix().items():
-        if name not in weights or weights[name].shape != param.shape:
-            found = f'has shape {weights[name].shape}' if name in weights else 'is missing'
-            raise Problem(
-                f"The weights don't fit {net.network}: {name} {found}, it takes {param.shape}; "
-                'take the file that belongs to it.'
-            )
-        param.set_data(np.array(weights[name], dtype='float32'))
-    return net
-
-
-def read_weights(path):
-    """({name: array}, metadata) of a safetensors file; one that ships with the project must have its SHA-256."""
-    path = Path(path)
-    ours = path.parent == ROOT / 'data' / 'weights' and path.name in SHA256
-    advice = 'get it back with: git checkout -- data/weights' if ours else 'give a file that utils.save wrote.'
-    if not path.is_file():
-        raise Problem(f'There is no file {path}; {advice}')
-    wrong = Problem(f'{path} is damaged or not a file of weights; {advice}')
-    if ours and hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[path.name]:
-        raise wrong
-    try:
-        with safe_open(path, 'numpy') as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-    except SafetensorError:
-        raise wrong from None
 
 
 def save(net, path, px):
@@ -340,8 +277,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     net.hybridize(active=False)  # so that it can be copied
     npx.waitall()  # see weights_of
     if best_weights:
-        for name, param in net._collect_params_with_prefix().items():
-            param.set_data(np.array(best_weights[name]))
+        set_weights(net, best_weights)
     return pd.DataFrame(rows, columns=['epoch', 'loss', 'train', 'valid', 'pictures/s', 'seconds'])
 
 

@@ -17,8 +17,8 @@ from mxnet.util import is_np_array
 from PIL import Image
 
 import frozen
-import lite0
 import utils
+from sources import lite0
 
 # name: (network, px, cuts); px is what the pooling at the network's end needs
 FAMILIES = {

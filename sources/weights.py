@@ -1,0 +1,62 @@
+"""The weights of a network as {name: array}: out of it, into it, and from a file."""
+
+import hashlib
+from pathlib import Path
+
+import mended_mxnet
+
+import numpy as onp
+from mxnet import nd, np, npx
+from mxnet.util import is_np_array
+from safetensors import SafetensorError, safe_open
+
+from files import Problem
+
+
+def weights_of(net):
+    """{name: array} of all weights and BatchNorm statistics."""
+    npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
+    return {
+        name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
+        for name, p in net._collect_params_with_prefix().items()
+    }
+
+
+def set_weights(net, weights):
+    """Fill `net` with {name: array}, on all its devices. Raises Problem if a name or a shape is not the network's."""
+    npx.waitall()  # see weights_of
+    params = net._collect_params_with_prefix()
+    for name in sorted(params.keys() | weights.keys()):
+        needed, found = (both[name].shape if name in both else 'nothing' for both in (params, weights))
+        if not fits(needed, found):
+            raise Problem(
+                f"The weights don't fit the network: {name} takes {str(needed).replace('-1', 'any')}, and they have {found}; "
+                'take the file that belongs to it.'
+            )
+    array = np.array if is_np_array() else nd.array
+    for name, param in params.items():
+        param.shape = weights[name].shape
+        if param._data is None:
+            param.initialize()
+        param.set_data(array(weights[name], dtype='float32'))
+    return net
+
+
+def fits(needed, found):
+    """Whether a shape is the one that is needed, which may have a side that no picture has made known yet (-1)."""
+    return len(needed) == len(found) and all(n in (-1, f) for n, f in zip(needed, found))
+
+
+def read_weights(path, sha256=None, advice='give a file that utils.save wrote.'):
+    """({name: array}, metadata) of a safetensors file, which must have the SHA-256 if there is one. Raises Problem."""
+    path = Path(path)
+    if not path.is_file():
+        raise Problem(f'There is no file {path}; {advice}')
+    wrong = Problem(f'{path} is damaged or not a file of weights; {advice}')
+    if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise wrong
+    try:
+        with safe_open(path, 'numpy') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError:
+        raise wrong from None

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip('bpy', reason='authors only: data/make/kitchen/requirements.txt')
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data/make/kitchen'))
 
-import scene  # noqa: E402
-from PIL import Image  # noqa: E402
+import scene
+from PIL import Image
 
 
 def test_same_seed_same_bytes():

@@ -11,10 +11,9 @@ along x. Parts with key=True are what the food is recognised by; the camera is p
 seen.
 """
 
-import numpy as np
-
 import materials as mat
 import meshes as m
+import numpy as np
 import parts as p
 from kinds import kind, lump, speckled
 from materials import pick, vary
@@ -29,14 +28,11 @@ def corn(rng):
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     size = 2 * np.pi * radius / rows / 1.25
     shift = np.floor(angle * rows / (2 * np.pi)) % 2 * 0.5
-    bulge = (
-        np.abs(np.sin(np.pi * (t[:, None] * length / size + shift + 0.15 * m.noise1(rng, t, 4.0)[:, None]))) ** 0.4
-        * np.abs(np.sin(angle * rows / 2)) ** 0.4
-    )
+    along = np.pi * (t[:, None] * length / size + shift + 0.15 * m.noise1(rng, t, 4.0)[:, None])
+    bulge = np.abs(np.sin(along)) ** 0.4 * np.abs(np.sin(angle * rows / 2)) ** 0.4
     profile = np.sqrt(np.clip(1 - np.abs(t) ** 4, 0.02, 1)) * (1 - 0.18 * t)
-    verts, faces = m.tube(
-        np.stack([t * length, 0.3 * t * t, 0 * t], 1), profile * radius, sides, section=0.8 + 0.2 * bulge
-    )
+    path = np.stack([t * length, 0.3 * t * t, 0 * t], 1)
+    verts, faces = m.tube(path, profile * radius, sides, section=0.8 + 0.2 * bulge)
     color = speckled(rng, verts, 'eab524', 'd09a1c', 2.0)
     color[:-2] = mix(color[:-2], mat.rgb('b98a30'), 0.4 * (1 - bulge.ravel()))
     food = [Part(verts, faces, mat.painted(rng, 0.25, 3.0, 0.1, coat=0.4, subsurface=0.4), {'paint': color})]
@@ -78,9 +74,8 @@ def carrot(rng):
         one = [Part(*m.tube(path, radius, 24), look)]
         for _ in range(7 * (rng.random() < 0.7)):
             w = np.linspace(0, 1, 20)
-            stem = np.stack(
-                [-0.72 * length - w * rng.uniform(2, 6), rng.uniform(-2.5, 2.5) * w, rng.uniform(-0.3, 1.5) * w], 1
-            )
+            back, aside, up = rng.uniform(2, 6), rng.uniform(-2.5, 2.5), rng.uniform(-0.3, 1.5)
+            stem = np.stack([-0.72 * length - w * back, aside * w, up * w], 1)
             one.append(Part(*m.tube(stem, 0.18 * (1.1 - w), 6), mat.leaf(rng, dark=True)))
         out += m.move(one, 0, i * 3.0, 0, rng.uniform(-0.3, 0.3))
     return out
@@ -112,11 +107,8 @@ def wrap(rng):
         r = radius * (1 + 0.007 * w) * (1 - 0.6 * smoothstep(0.8, 1.15, -v))
         verts, faces = m.sheet(np.stack([v * length, r * np.cos(w), 0.85 * r * np.sin(w)], -1))
         verts = verts + 0.1 * noise(rng, verts, 0.5)[:, None]
-        color = mix(
-            speckled(rng, verts, 'ead7ae', 'd9bd86'),
-            mat.rgb('8d5a24'),
-            0.75 * smoothstep(0.6, 1.3, noise(rng, verts, 1.5)),
-        )
+        color = speckled(rng, verts, 'ead7ae', 'd9bd86')
+        color = mix(color, mat.rgb('8d5a24'), 0.75 * smoothstep(0.6, 1.3, noise(rng, verts, 1.5)))
         one = [Part(verts, faces, mat.painted(rng, 0.6), {'paint': color}, thickness=0.12)]
         core = lump(rng, (length * 0.95, radius * 0.88, radius * 0.74), 6, 0.15, 2.0, 0.3)
         one.append(Part(*core, mat.food(rng, vary(rng, '8a5a30'), vary(rng, 'c8a878'), 2.0, bump=0.8)))
@@ -182,9 +174,8 @@ def cheese_slice(rng, radius, z):
 def patty(rng, radius, height, z):
     verts, faces = m.slice_(rng, radius, height, sides=60)
     verts = verts + [0, 0, z] + noise(rng, verts, 1.0)[:, None] * 0.08
-    look = mat.food(
-        rng, vary(rng, '5a2e18'), vary(rng, '2e140a'), 1.6, roughness=0.5, subsurface=0.1, bump=0.9, grain=2.4, coat=0.2
-    )
+    colors = vary(rng, '5a2e18'), vary(rng, '2e140a')
+    look = mat.food(rng, *colors, 1.6, roughness=0.5, subsurface=0.1, bump=0.9, grain=2.4, coat=0.2)
     return Part(verts, faces, look)
 
 
@@ -218,36 +209,48 @@ def burger(rng):
     return food + m.move(m.tilt(lid, rng.uniform(-0.1, 0.1)), z=z + 0.15)
 
 
+def taco_shell(rng, radius, opening):
+    """A folded disc that stands open side up."""
+    q, w = np.meshgrid(np.linspace(0, 1, 26), np.linspace(-1, 1, 70), indexing='ij')
+    x, z = w * radius * np.sqrt(1 - (0.98 * q) ** 2), q * radius
+    y = 0.96 * np.sqrt(q + 0.001) + 0.32 * z * np.sin(opening)
+    verts, faces = m.sheet(np.concatenate([np.stack([x, -y, z], -1)[::-1], np.stack([x, y, z], -1)[1:]]))
+    verts = verts + 0.12 * noise(rng, verts, 0.7)[:, None]
+    color = speckled(rng, verts, 'dca850', 'b87a2c')
+    color = mix(color, mat.rgb('7a4414'), 0.5 * smoothstep(0.7, 1.4, noise(rng, verts, 3.0)))
+    return Part(verts, faces, mat.painted(rng, 0.6, 3.0, 0.5), {'paint': color}, thickness=0.2)
+
+
 @kind()
 def taco(rng):
     """One to three hard shells, standing or lying."""
     out = []
     for i in range(rng.integers(1, 4)):
         radius, opening = rng.uniform(6, 7), rng.uniform(0.35, 0.6)
-        q, w = np.meshgrid(np.linspace(0, 1, 26), np.linspace(-1, 1, 70), indexing='ij')
-        x, z = w * radius * np.sqrt(1 - (0.98 * q) ** 2), q * radius
-        y = 0.96 * np.sqrt(q + 0.001) + 0.32 * z * np.sin(opening)
-        verts, faces = m.sheet(np.concatenate([np.stack([x, -y, z], -1)[::-1], np.stack([x, y, z], -1)[1:]]))
-        verts = verts + 0.12 * noise(rng, verts, 0.7)[:, None]
-        color = mix(
-            speckled(rng, verts, 'dca850', 'b87a2c'),
-            mat.rgb('7a4414'),
-            0.5 * smoothstep(0.7, 1.4, noise(rng, verts, 3.0)),
-        )
-        shell = Part(verts, faces, mat.painted(rng, 0.6, 3.0, 0.5), {'paint': color}, thickness=0.2)
+        shell = taco_shell(rng, radius, opening)
         verts, faces = lump(rng, (radius * 0.82, 0.9, radius * 0.3), 2.3, 0.1, 2.0, 0.4)
         meat = Part(verts + [0, 0, radius * 0.5], faces, mat.food(rng, '6a3218', '3a180a', 2.0, bump=1.0, grain=3.0))
-        top = m.surface([meat])
-        one = [
-            shell,
-            meat,
-            *p.bits(rng, top, 60, radius * 0.75, 0.5, 0.3, mat.food(rng, 'b8281a', '94180e', 2.0)),
-            *p.shreds(rng, top, 60, radius * 0.75, 0.6, 0.1, 1.8, mat.leaf(rng)),
-            *p.shreds(rng, top, 40, radius * 0.7, 0.5, 0.09, 1.5, mat.sauce(rng, 'cheese')),
-        ]
+        top, one = m.surface([meat]), [shell, meat]
+        one += p.bits(rng, top, 60, radius * 0.75, 0.5, 0.3, mat.food(rng, 'b8281a', '94180e', 2.0))
+        one += p.shreds(rng, top, 60, radius * 0.75, 0.6, 0.1, 1.8, mat.leaf(rng))
+        one += p.shreds(rng, top, 40, radius * 0.7, 0.5, 0.09, 1.5, mat.sauce(rng, 'cheese'))
         m.tilt(one, rng.uniform(-0.2, 0.2) if rng.random() < 0.35 else rng.choice([-1, 1]) * rng.uniform(1.15, 1.35))
         out += m.move(m.rest(one), rng.uniform(-1, 1), i * 5.0, 0, rng.uniform(-0.2, 0.2))
     return out
+
+
+def pizza_base(rng, length, half, columns):
+    """A slice of that length and half angle (radians): rim, sauce and cheese."""
+    angle, q = np.meshgrid(np.linspace(-half, half, columns), np.linspace(0.02, 1, 60), indexing='ij')
+    rim = smoothstep(0.86, 0.93, q) * smoothstep(1.02, 0.97, q)
+    grid = np.stack([q * length * np.cos(angle), q * length * np.sin(angle), 0 * q], -1)
+    grid[..., 2] = 0.45 + rim * rng.uniform(0.9, 1.4) + 0.09 * noise(rng, grid, 0.9)
+    verts, faces = m.sheet(grid)
+    crust = smoothstep(0.84, 0.9, q).ravel()
+    bare = np.maximum(smoothstep(0.5, 1.0, noise(rng, verts, 0.9)), smoothstep(0.8, 0.84, q).ravel())
+    color = mix(speckled(rng, verts, 'f0cd7e', 'd99a3c'), mat.rgb('a02a12'), (1 - crust) * bare * 0.85)
+    color = mix(color, speckled(rng, verts, 'c98c44', '8a4e1c'), crust)
+    return Part(verts, faces, mat.painted(rng, 0.35, 2.0, 0.4, coat=0.3), {'paint': color}, thickness=0.5)
 
 
 @kind()
@@ -255,31 +258,16 @@ def pizza(rng):
     """A slice, or a small whole pizza."""
     whole = rng.random() < 0.35
     length, half = (10, np.pi * 0.999) if whole else (rng.uniform(11, 14), rng.uniform(0.3, 0.42))
-    angle, q = np.meshgrid(np.linspace(-half, half, 150 if whole else 50), np.linspace(0.02, 1, 60), indexing='ij')
-    rim = smoothstep(0.86, 0.93, q) * smoothstep(1.02, 0.97, q)
-    flat = np.stack([q * length * np.cos(angle), q * length * np.sin(angle), 0 * q], -1)
-    flat[..., 2] = 0.45 + rim * rng.uniform(0.9, 1.4) + 0.09 * noise(rng, flat, 0.9)
-    verts, faces = m.sheet(flat)
-    crust = smoothstep(0.84, 0.9, q).ravel()
-    red = (
-        (1 - crust) * np.maximum(smoothstep(0.5, 1.0, noise(rng, verts, 0.9)), smoothstep(0.8, 0.84, q).ravel()) * 0.85
-    )
-    color = mix(speckled(rng, verts, 'f0cd7e', 'd99a3c'), mat.rgb('a02a12'), red)
-    color = mix(color, speckled(rng, verts, 'c98c44', '8a4e1c'), crust)
-    food = [Part(verts, faces, mat.painted(rng, 0.35, 2.0, 0.4, coat=0.3), {'paint': color}, thickness=0.5)]
-    top, salami = (
-        m.surface(food),
-        mat.food(rng, vary(rng, 'a8301c'), vary(rng, '7e1c10'), 3.0, roughness=0.3, coat=0.4),
-    )
+    food = [pizza_base(rng, length, half, 150 if whole else 50)]
+    top = m.surface(food)
+    salami = mat.food(rng, vary(rng, 'a8301c'), vary(rng, '7e1c10'), 3.0, roughness=0.3, coat=0.4)
     for _ in range(20 if whole else rng.integers(4, 9)):
         turn, far = rng.uniform(-0.75, 0.75) * half, length * np.sqrt(rng.uniform(0.08, 0.65))
         x, y = far * np.cos(turn), far * np.sin(turn)
-        food += m.move(
-            [Part(*m.slice_(rng, rng.uniform(1.0, 1.3), 0.2), salami)], x, y, m.drop(top, [[x, y]], 0.5)[0] + 0.06
-        )
+        cut = Part(*m.slice_(rng, rng.uniform(1.0, 1.3), 0.2), salami)
+        food += m.move([cut], x, y, m.drop(top, [[x, y]], 0.5)[0] + 0.06)
     if rng.random() < 0.5:
-        herbs = p.bits(rng, top, 60, length * 0.8, length * 0.15, 0.25, mat.leaf(rng, dark=True))
-        food += herbs
+        food += p.bits(rng, top, 60, length * 0.8, length * 0.15, 0.25, mat.leaf(rng, dark=True))
     return food
 
 
@@ -296,23 +284,15 @@ def donut(rng):
     """One to three, mostly iced, sometimes with sprinkles."""
     out = []
     for i in range(pick(rng, [1, 1, 2, 3])):
-        big, radius, icing = (
-            rng.uniform(3.0, 3.5),
-            rng.uniform(1.6, 2.0),
-            pick(rng, ['chocolate', 'pink', 'sugar', 'chocolate', None]),
-        )
+        big, radius = rng.uniform(3.0, 3.5), rng.uniform(1.6, 2.0)
+        icing = pick(rng, ['chocolate', 'pink', 'sugar', 'chocolate', None])
         verts, faces = m.sheet(ring(rng, big, radius, 0, 2 * np.pi))
         verts = verts + 0.05 * noise(rng, verts, 0.7)[:, None]
         color = p.crust_color(rng, verts, np.clip(0.8 - 1.1 * np.exp(-((verts[:, 2] / 0.4) ** 2)), 0, 1), 'soft')
         one = [Part(verts, faces, mat.bread(rng, 0.5), {'paint': color, 'crumb': np.zeros(len(verts))})]
         if icing:
-            one.append(
-                Part(
-                    *m.sheet(ring(rng, big, radius + 0.1, -0.1, np.pi + 0.1, 0.1)),
-                    mat.sauce(rng, icing),
-                    thickness=0.08,
-                )
-            )
+            glaze = m.sheet(ring(rng, big, radius + 0.1, -0.1, np.pi + 0.1, 0.1))
+            one.append(Part(*glaze, mat.sauce(rng, icing), thickness=0.08))
             if rng.random() < 0.6:
                 one += sprinkles(rng, one, big, radius)
         out += m.move(m.rest(one), [0, 7, -4][i], [0, 5.5, 8][i])
@@ -327,9 +307,8 @@ def sprinkles(rng, cake, far, width, per_color=16):
         angle, r = rng.uniform(0, 6.28, per_color), far + width * rng.uniform(-0.7, 0.7, per_color)
         xy = np.stack([r * np.cos(angle), r * np.sin(angle)], 1)
         matrices = np.stack([m.rotate(np.eye(3), 2, a).T * [0.35, 0.18, 0.18] for a in rng.uniform(0, 6.28, per_color)])
-        out.append(
-            Part(*m.copies(form, matrices, np.column_stack([xy, m.drop(top, xy, 0.0) + 0.08])), mat.plain(color, 0.3))
-        )
+        place = np.column_stack([xy, m.drop(top, xy, 0.0) + 0.08])
+        out.append(Part(*m.copies(form, matrices, place), mat.plain(color, 0.3)))
     return out
 
 
@@ -364,10 +343,24 @@ def apple(rng):
         w = np.linspace(0, 1, 12)
         stem = Part(*m.tube(np.stack([w * w * 0.5, 0 * w, 2.1 + 1.9 * w], 1), 0.16, 8), mat.plain('3a2412', 0.7))
         one = [Part(verts, faces, mat.painted(rng, 0.25, 4.0, 0.04, coat=0.4), {'paint': color}), stem]
-        out += m.move(
-            m.rest(m.tilt(one, rng.uniform(-0.5, 0.5))), [0, 6.2, -2][i], [0, 2, 6.6][i], 0, rng.uniform(0, 6)
-        )
+        m.rest(m.tilt(one, rng.uniform(-0.5, 0.5)))
+        out += m.move(one, [0, 6.2, -2][i], [0, 2, 6.6][i], 0, rng.uniform(0, 6))
     return out
+
+
+def egg_white(rng, radius):
+    phase = rng.uniform(0, 6, 3)
+
+    def outline(t):
+        waves = 0.1 * np.sin(2 * t + phase[0]), 0.07 * np.sin(3 * t + phase[1]), 0.04 * np.sin(7 * t + phase[2])
+        return 1 + waves[0] + waves[1] + waves[2]
+
+    profile = [(1, 0.02), (0.97, 0.2), (0.85, 0.3), (0.6, 0.38), (0.4, 0.7), (0.002, 0.75)]
+    verts, faces = m.revolve(np.array(profile) * [radius, 1], 90, outline)
+    verts[:, 2] += 0.05 * noise(rng, verts, 0.9)
+    edge = np.hypot(verts[:, 0], verts[:, 1]) / radius + 0.06 * noise(rng, verts, 1.2)
+    color = mix(mat.rgb('f2efe6'), mat.rgb('b5762c'), smoothstep(0.88, 1.06, edge) * rng.uniform(0.1, 0.9))
+    return Part(verts, faces, mat.painted(rng, 0.25, 2.0, 0.2, 0.04, 0.4, 0.5, (1, 0.9, 0.8)), {'paint': color})
 
 
 @kind()
@@ -375,29 +368,13 @@ def fried_egg(rng):
     """One or two."""
     out = []
     for i in range(rng.integers(1, 3)):
-        radius, a = rng.uniform(4.2, 5.2), rng.uniform(0, 6, 3)
-        profile = [(1, 0.02), (0.97, 0.2), (0.85, 0.3), (0.6, 0.38), (0.4, 0.7 / 1), (0.002, 0.75)]
-        verts, faces = m.revolve(
-            np.array(profile) * [radius, 1],
-            90,
-            lambda t: 1 + 0.1 * np.sin(2 * t + a[0]) + 0.07 * np.sin(3 * t + a[1]) + 0.04 * np.sin(7 * t + a[2]),
-        )
-        verts[:, 2] += 0.05 * noise(rng, verts, 0.9)
-        edge = np.hypot(verts[:, 0], verts[:, 1]) / radius + 0.06 * noise(rng, verts, 1.2)
-        color = mix(mat.rgb('f2efe6'), mat.rgb('b5762c'), smoothstep(0.88, 1.06, edge) * rng.uniform(0.1, 0.9))
-        white = Part(verts, faces, mat.painted(rng, 0.25, 2.0, 0.2, 0.04, 0.4, 0.5, (1, 0.9, 0.8)), {'paint': color})
+        white = egg_white(rng, rng.uniform(4.2, 5.2))
         big, t = rng.uniform(1.6, 1.9), np.linspace(0, np.pi / 2, 14)
-        yolk = m.revolve(np.stack([big * np.cos(t) + 0.004, 0.6 + 0.55 * big * np.sin(t)], 1), 40)
+        verts, faces = m.revolve(np.stack([big * np.cos(t) + 0.004, 0.6 + 0.55 * big * np.sin(t)], 1), 40)
         yellow = vary(rng, 'e8981a')
-        one = [
-            white,
-            Part(
-                yolk[0] + [rng.uniform(-0.5, 0.5), 0, 0],
-                yolk[1],
-                mat.food(rng, yellow, yellow * 0.9, roughness=0.2, coat=0.6, bump=0.05),
-            ),
-        ]
-        out += m.move(one, i * 7.5, i * 3, 0, rng.uniform(0, 6))
+        verts = verts + [rng.uniform(-0.5, 0.5), 0, 0]
+        yolk = Part(verts, faces, mat.food(rng, yellow, yellow * 0.9, roughness=0.2, coat=0.6, bump=0.05))
+        out += m.move([white, yolk], i * 7.5, i * 3, 0, rng.uniform(0, 6))
     return out
 
 
@@ -414,38 +391,43 @@ def eggs(rng):
     return out
 
 
+# half height, and material of what is no bread
+SANDWICH = [
+    (0.75, None),
+    (0.12, mat.leaf),
+    (0.2, lambda rng: mat.food(rng, 'd68a80', 'b86058')),
+    (0.15, lambda rng: mat.sauce(rng, 'cheese')),
+    (0.75, None),
+]
+
+
+def triangle(rng, side, height):
+    """Half a square slice."""
+
+    def distance(q):
+        legs = m.smooth_max(-q[:, 0] - side * 0.33, -q[:, 1] - side * 0.33, 0.5)
+        legs = m.smooth_max(legs, (q[:, 0] + q[:, 1] - side * 0.33) / 1.414, 0.2)
+        return m.smooth_max(legs, np.abs(q[:, 2]) - height, 0.2)
+
+    verts, faces = m.from_sdf(distance, (-side * 0.5, -side * 0.5, -height - 0.3), (side, side, height + 0.3), 0.2)
+    return m.displace((verts, faces), 0.05 * noise(rng, verts, 0.8) + 0.02 * noise(rng, verts, 4.0))
+
+
 @kind()
 def toast_sandwich(rng):
     """Half a toast sandwich, a triangle."""
     side, food, z = rng.uniform(8, 10), [], 0.0
-
-    def triangle(height):
-        def distance(q):
-            legs = m.smooth_max(-q[:, 0] - side * 0.33, -q[:, 1] - side * 0.33, 0.5)
-            legs = m.smooth_max(legs, (q[:, 0] + q[:, 1] - side * 0.33) / 1.414, 0.2)
-            return m.smooth_max(legs, np.abs(q[:, 2]) - height, 0.2)
-
-        verts, faces = m.from_sdf(distance, (-side * 0.5, -side * 0.5, -height - 0.3), (side, side, height + 0.3), 0.2)
-        return m.displace((verts, faces), 0.05 * noise(rng, verts, 0.8) + 0.02 * noise(rng, verts, 4.0))
-
-    for layer in ['bread', 'leaf', 'ham', 'cheese', 'bread']:
-        height = {'bread': 0.75, 'leaf': 0.12, 'ham': 0.2, 'cheese': 0.15}[layer]
-        verts, faces = triangle(height)
-        if layer == 'bread':
+    for height, filling in SANDWICH:
+        verts, faces = triangle(rng, side, height)
+        if filling:
+            look, values = filling(rng), {}
+            verts = verts * [*rng.uniform(0.98, 1.08, 2), 1]
+        else:
             inside = smoothstep(0.1, 0.35, np.minimum(verts[:, 0], verts[:, 1]) + side * 0.33)
             color = p.crust_color(rng, verts, np.full(len(verts), 0.8))
             values = {'paint': mix(color, p.crumb_color(rng, verts), inside), 'crumb': inside}
-            food.append(Part(verts + [0, 0, z + height], faces, mat.bread(rng), values))
-        else:
-            look = (
-                mat.leaf(rng)
-                if layer == 'leaf'
-                else mat.sauce(rng, 'cheese')
-                if layer == 'cheese'
-                else mat.food(rng, 'd68a80', 'b86058')
-            )
-            verts = verts * [*rng.uniform(0.98, 1.08, 2), 1]
-            food.append(Part(verts + [0, 0, z + height], faces, look))
+            look = mat.bread(rng)
+        food.append(Part(verts + [0, 0, z + height], faces, look, values))
         z += height * 1.9
     return food
 
@@ -457,19 +439,12 @@ def cookies(rng):
     for i in range(rng.integers(1, 6)):
         radius = rng.uniform(3.0, 3.8)
         grid = lump(rng, (radius, radius, 0.7), 2.6, 0.1, 2.0, 0.2)
-        color = mix(
-            speckled(rng, grid[0], 'd3a060', 'b0763a', 1.5),
-            mat.rgb('7a4818'),
-            smoothstep(0.85, 1.05, np.hypot(*grid[0].T[:2]) / radius) * 0.6,
-        )
+        rim = smoothstep(0.85, 1.05, np.hypot(*grid[0].T[:2]) / radius)
+        color = mix(speckled(rng, grid[0], 'd3a060', 'b0763a', 1.5), mat.rgb('7a4818'), rim * 0.6)
         cookie = Part(*grid, mat.painted(rng, 0.8, 3.0, 0.8), {'paint': color})
         chips = p.bits(rng, m.surface([cookie]), 22, radius * 0.75, radius * 0.4, 0.38, mat.sauce(rng, 'chocolate'))
-        out += m.move(
-            m.rest([cookie] + chips),
-            *([[0, 0], [6.5, 1], [2, 6.2], [1.5, 1.5], [5, 4]][i]),
-            1.5 * (i > 2),
-            rng.uniform(0, 6),
-        )
+        x, y = [(0, 0), (6.5, 1), (2, 6.2), (1.5, 1.5), (5, 4)][i]
+        out += m.move(m.rest([cookie] + chips), x, y, 1.5 * (i > 2), rng.uniform(0, 6))
     return out
 
 
@@ -481,68 +456,87 @@ def pancakes(rng):
         verts, faces = lump(rng, (radius * rng.uniform(0.95, 1.05), radius, 0.75), 2.2, 0.06, 0.8, 0.22)
         rim = smoothstep(0.15, 0.5, np.abs(verts[:, 2]))
         color = mix(mat.rgb('eccf94'), speckled(rng, verts, 'c4833a', '9a5a20', 1.2), rim)
-        food.append(
-            Part(verts + [*rng.normal(0, 0.25, 2), z + 0.5], faces, mat.painted(rng, 0.6, 5.0, 0.3), {'paint': color})
-        )
+        verts = verts + [*rng.normal(0, 0.25, 2), z + 0.5]
+        food.append(Part(verts, faces, mat.painted(rng, 0.6, 5.0, 0.3), {'paint': color}))
         z += 0.95
     verts, faces = lump(rng, (radius * 0.62, radius * 0.55, 0.16), 2.2, 0.12, 0.7, 0.1)
     food.append(Part(verts + [0, 0, z + 0.05], faces, mat.plain(vary(rng, '7a3a0c'), 0.08, coat=0.6)))
-    butter = m.rounded_box((0.9, 0.9, 0.4), 6, 0.2)
-    return food + [
-        Part(
-            m.rotate(butter[0], 2, rng.uniform(0, 3)) + [*rng.normal(0, 0.5, 2), z + 0.5],
-            butter[1],
-            mat.food(rng, 'f2dc8a', 'ead070', roughness=0.3),
-        )
-    ]
+    verts, faces = m.rounded_box((0.9, 0.9, 0.4), 6, 0.2)
+    verts = m.rotate(verts, 2, rng.uniform(0, 3)) + [*rng.normal(0, 0.5, 2), z + 0.5]
+    return [*food, Part(verts, faces, mat.food(rng, 'f2dc8a', 'ead070', roughness=0.3))]
+
+
+CAKES = [  # dough, cream
+    ('6a3a1c', 'chocolate'),
+    ('e8c98a', 'sugar'),
+    ('e8c98a', 'pink'),
+    ('5a2c14', 'sugar'),
+    ('a8341e', 'sugar'),
+]
+
+
+def sector(q, length, half, k):
+    """Distance from points q to a piece of a round of that radius and half angle (radians), its tip at 0."""
+    x, y = q[:, 0], q[:, 1]
+    return m.smooth_max(np.abs(y) * np.cos(half) - x * np.sin(half), np.hypot(x, y) - length, k)
 
 
 @kind()
 def cake(rng):
     """A slice of layer cake with icing."""
     length, half, height = rng.uniform(9, 11), rng.uniform(0.26, 0.36), rng.uniform(4.5, 6)
-    dough, cream = pick(
-        rng,
-        [('6a3a1c', 'chocolate'), ('e8c98a', 'sugar'), ('e8c98a', 'pink'), ('5a2c14', 'sugar'), ('a8341e', 'sugar')],
-    )
+    dough, cream = pick(rng, CAKES)
 
     def wedge(lo, hi, grow):
         def distance(q):
-            sides = m.smooth_max(
-                np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half), np.hypot(q[:, 0], q[:, 1]) - length, 0.2
-            )
+            sides = sector(q, length, half, 0.2)
             return m.smooth_max(sides - grow, np.abs(q[:, 2] - (lo + hi) / 2) - (hi - lo) / 2, 0.15)
 
         return m.from_sdf(distance, (-0.5, -length * 0.4, lo - 0.4), (length + 0.5, length * 0.4, hi + 0.4), 0.2)
 
-    look, icing, food, n = (
-        mat.food(rng, vary(rng, dough), None, roughness=0.8, bump=0.9, grain=4.0),
-        mat.sauce(rng, cream),
-        [],
-        rng.integers(2, 4),
-    )
+    look = mat.food(rng, vary(rng, dough), None, roughness=0.8, bump=0.9, grain=4.0)
+    icing = mat.sauce(rng, cream)
+    food, n = [], rng.integers(2, 4)
     for i in range(n):
         food.append(Part(*wedge(i * height / n, (i + 0.8) * height / n, 0), look))
         food.append(Part(*wedge((i + 0.8) * height / n, (i + 1) * height / n, 0.06), icing))
     red = mat.food(rng, vary(rng, 'b01820'), roughness=0.2, coat=0.5)
-    berry = m.ball(5)
-    return food + [Part(berry[0] * 1.1 + [length * 0.75, 0, height + 0.8], berry[1], red)] * (rng.random() < 0.6)
+    verts, faces = m.ball(5)
+    berry = Part(verts * 1.1 + [length * 0.75, 0, height + 0.8], faces, red)
+    return food + [berry] * (rng.random() < 0.6)
 
 
 @kind()
 def cupcake(rng):
     radius, icing = rng.uniform(2.8, 3.4), pick(rng, ['chocolate', 'pink', 'sugar', 'cheese'])
-    cup = m.revolve(
-        np.array([(0.01, 0), (0.75, 0), (1, 1.3), (0.01, 1.35)]) * radius, 96, lambda t: 1 + 0.03 * np.sin(24 * t)
-    )
+    profile = np.array([(0.01, 0), (0.75, 0), (1, 1.3), (0.01, 1.35)]) * radius
+    cup = m.revolve(profile, 96, lambda a: 1 + 0.03 * np.sin(24 * a))
     t = np.linspace(0, 1, 420)
-    swirl = np.stack(
-        [(1 - t) * radius * 0.85 * np.cos(t * 20), (1 - t) * radius * 0.85 * np.sin(t * 20), radius * (1.3 + 1.1 * t)],
-        1,
-    )
+    far = (1 - t) * radius * 0.85
+    swirl = np.stack([far * np.cos(t * 20), far * np.sin(t * 20), radius * (1.3 + 1.1 * t)], 1)
     cream = m.tube(swirl, radius * (0.36 - 0.2 * t), 12)
     food = [Part(*cup, mat.plain(mat.dye(rng), 0.7)), Part(*cream, mat.sauce(rng, icing))]
     return food + (sprinkles(rng, food, radius * 0.4, radius * 0.4, 8) if rng.random() < 0.5 else [])
+
+
+def nigiri(rng):
+    """Fish on a lump of rice."""
+    rice = lump(rng, (2.6, 1.2, 1.0), 3.0, 0.05, 4.0, 0.2)
+    u, v = np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 16), indexing='ij')
+    z = 1.15 - 0.55 * np.abs(u) ** 3 - 0.5 * v**2 + 0.04 * noise(rng, np.stack([u, v], -1), 4.0)
+    white = mat.food(rng, 'f2efe6', 'e4e0d2', 4.0, bump=0.8)
+    colors = pick(rng, [('e8703a', 'f0a880'), ('b01c2a', 'd05a58'), ('f0e0d0', 'e8a890')])
+    fish = mat.food(rng, *colors, 1.5, roughness=0.2, stretch=(2, 0.3, 1))
+    return [Part(*rice, white), Part(*m.sheet(np.stack([u * 3.1, v * 1.3, z], -1)), fish, thickness=0.4)]
+
+
+def maki(rng):
+    """A roll of rice in seaweed."""
+    band = m.revolve([(1.75, 0), (1.8, 1.2), (1.75, 2.4)], 40)
+    seaweed = Part(*band, mat.plain('10160f', 0.5), thickness=0.1)
+    rice = Part(*m.slice_(rng, 1.72, 2.4), mat.food(rng, 'f2efe6', 'e4e0d2', 4.0, bump=0.8))
+    core = Part(*m.slice_(rng, 0.75, 0.2), mat.food(rng, *pick(rng, p.STICKS)))
+    return [seaweed, rice, *m.move([core], z=2.3)]
 
 
 @kind()
@@ -550,38 +544,9 @@ def sushi(rng):
     """Pieces of nigiri and rolls."""
     out = []
     for i in range(rng.integers(3, 7)):
-        if rng.random() < 0.5:
-            rice = lump(rng, (2.6, 1.2, 1.0), 3.0, 0.05, 4.0, 0.2)
-            fish = m.sheet(fish_grid(rng))
-            one = [
-                Part(*rice, mat.food(rng, 'f2efe6', 'e4e0d2', 4.0, bump=0.8)),
-                Part(
-                    *fish,
-                    mat.food(
-                        rng,
-                        *pick(rng, [('e8703a', 'f0a880'), ('b01c2a', 'd05a58'), ('f0e0d0', 'e8a890')]),
-                        1.5,
-                        roughness=0.2,
-                        stretch=(2, 0.3, 1),
-                    ),
-                    thickness=0.4,
-                ),
-            ]
-        else:
-            band = m.revolve([(1.75, 0), (1.8, 1.2), (1.75, 2.4)], 40)
-            one = [
-                Part(*band, mat.plain('10160f', 0.5), thickness=0.1),
-                Part(*m.slice_(rng, 1.72, 2.4), mat.food(rng, 'f2efe6', 'e4e0d2', 4.0, bump=0.8)),
-            ]
-            one += m.move([Part(*m.slice_(rng, 0.75, 0.2), mat.food(rng, *pick(rng, p.STICKS)))], z=2.3)
+        one = nigiri(rng) if rng.random() < 0.5 else maki(rng)
         out += m.move(m.rest(one), (i % 3) * 4.2, (i // 3) * 6.0, 0, np.pi / 2 + rng.normal(0, 0.15))
     return out
-
-
-def fish_grid(rng):
-    u, v = np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 16), indexing='ij')
-    z = 1.15 - 0.55 * np.abs(u) ** 3 - 0.5 * v**2 + 0.04 * noise(rng, np.stack([u, v], -1), 4.0)
-    return np.stack([u * 3.1, v * 1.3, z], -1)
 
 
 @kind()
@@ -589,11 +554,8 @@ def spaghetti(rng):
     """A heap with tomato sauce, or plain."""
     out, t = [], np.linspace(0, 1, 36)
     for _ in range(110):
-        angle, r, turn = (
-            rng.uniform(0, 6.28),
-            np.abs(rng.normal(0, 2.2)) + 0.3,
-            rng.uniform(1.5, 4) * rng.choice([-1, 1]),
-        )
+        angle, r = rng.uniform(0, 6.28), np.abs(rng.normal(0, 2.2)) + 0.3
+        turn = rng.uniform(1.5, 4) * rng.choice([-1, 1])
         far = r * (1 + 0.3 * np.sin(t * rng.uniform(3, 9) + rng.uniform(0, 6)))
         z = 0.3 + np.clip(3.2 - 0.7 * far, 0, 3) * rng.uniform(0.6, 1.05)
         out.append(m.tube(np.stack([far * np.cos(angle + turn * t), far * np.sin(angle + turn * t), z], 1), 0.25, 6))
@@ -621,9 +583,8 @@ def strawberries(rng):
             Part(*leaves, mat.leaf(rng, dark=True), thickness=0.06),
         ]
         m.rest(m.tilt(one, rng.uniform(1.2, 2.4)))
-        out += m.move(
-            one, (i % 3) * 3.2 + rng.normal(0, 0.3), (i // 3) * 3.3 + rng.normal(0, 0.3), 0, rng.uniform(0, 6)
-        )
+        x, y = (i % 3) * 3.2 + rng.normal(0, 0.3), (i // 3) * 3.3 + rng.normal(0, 0.3)
+        out += m.move(one, x, y, 0, rng.uniform(0, 6))
     return out
 
 
@@ -635,18 +596,14 @@ def cheese_wedge(rng):
     sizes = rng.uniform(0.3, 0.95, 14)
 
     def distance(q):
-        body = m.smooth_max(
-            np.abs(q[:, 1]) * np.cos(half) - q[:, 0] * np.sin(half), np.hypot(q[:, 0], q[:, 1]) - length, 0.15
-        )
-        body = m.smooth_max(body, np.abs(q[:, 2] - height / 2) - height / 2, 0.15)
+        body = m.smooth_max(sector(q, length, half, 0.15), np.abs(q[:, 2] - height / 2) - height / 2, 0.15)
         for centre, size in zip(holes, sizes):
             body = m.smooth_max(body, size - np.linalg.norm(q - centre, axis=1), 0.08)
         return body
 
     shape = m.from_sdf(distance, (-0.3, -length * 0.55, -0.3), (length + 0.3, length * 0.55, height + 0.3), 0.2)
-    return [
-        Part(*shape, mat.food(rng, vary(rng, 'f0d68a'), vary(rng, 'e8c46a'), roughness=0.4, subsurface=0.2, bump=0.1))
-    ]
+    colors = vary(rng, 'f0d68a'), vary(rng, 'e8c46a')
+    return [Part(*shape, mat.food(rng, *colors, roughness=0.4, subsurface=0.2, bump=0.1))]
 
 
 @kind()

@@ -1,7 +1,7 @@
 """The kinds of food there are, and what several of them need. The foods themselves: hotdogs.py, foods.py."""
 
-from dataclasses import dataclass
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import meshes as m
 from materials import vary

@@ -162,9 +162,7 @@ def food(
     spots=0.15,
     stretch=(1, 1, 1),
 ):
-    """Food of two colours in `patches` per cm, or one colour; the rest as `painted`. stretch thins the
-    patches.
-    """
+    """Food of two colours in `patches` per cm, or one colour; the rest as `painted`. stretch thins the patches."""
     g = Graph()
     place = g.position(stretch, shift=rng.uniform(-50, 50, 3))
     color = rgb(color) if isinstance(color, str) else color
@@ -202,20 +200,9 @@ SAUCES = {
 def sauce(rng, kind):
     """A glossy sauce or icing of one of SAUCES."""
     color = vary(rng, pick(rng, SAUCES[kind]), 0.06)
-    return food(
-        rng,
-        color,
-        color * 0.85,
-        2.0,
-        rng.uniform(0.12, 0.32),
-        0.4,
-        (1, 0.5, 0.2),
-        0.25,
-        bump=0.15,
-        grain=3.0,
-        coat=rng.uniform(0.1, 0.6),
-        spots=0.06,
-    )
+    roughness, coat = rng.uniform(0.12, 0.32), rng.uniform(0.1, 0.6)
+    light = {'subsurface': 0.4, 'radius': (1, 0.5, 0.2), 'depth': 0.25}
+    return food(rng, color, color * 0.85, 2.0, roughness, **light, bump=0.15, grain=3.0, coat=coat, spots=0.06)
 
 
 def leaf(rng, dark=False):
@@ -291,35 +278,18 @@ def wood(rng, planks=True):
     light, dark = (vary(rng, c) for c in pick(rng, WOODS))
     turn, shift = rng.uniform(0, 6.28), rng.uniform(-40, 40, 3)
     place = g.position((0.12, 1, 1), turn, shift)
-    rings, fine = (g.noise(place, rng.uniform(0.8, 1.6), 3, 0.65, rng.uniform(0.3, 1.5)), g.noise(place, 9.0, 1))
+    rings = g.noise(place, rng.uniform(0.8, 1.6), 3, 0.65, rng.uniform(0.3, 1.5))
+    fine = g.noise(place, 9.0, 1)
     grain = g.math('ADD', rings, g.math('MULTIPLY', g.math('SUBTRACT', fine, 0.5), 0.35))
     color = g.mix(g.remap(grain), light, dark)
     if planks:
-        row = rng.uniform(6, 14)
-        color = g.mix(
-            1.0,
-            color,
-            bricks(
-                g,
-                g.position((1, 1, 1), turn, shift),
-                row * 9,
-                row,
-                Mortar_Size=0.08,
-                Mortar_Smooth=0.4,
-                Color1=(0.75,) * 3,
-                Color2=(1.25,) * 3,
-                Mortar=(0.15, 0.12, 0.1),
-                Bias=0.0,
-            ),
-            'MULTIPLY',
-        )
+        row, place = rng.uniform(6, 14), g.position((1, 1, 1), turn, shift)
+        gaps = {'Mortar_Size': 0.08, 'Mortar_Smooth': 0.4, 'Mortar': (0.15, 0.12, 0.1)}
+        shades = bricks(g, place, row * 9, row, **gaps, Color1=(0.75,) * 3, Color2=(1.25,) * 3, Bias=0.0)
+        color = g.mix(1.0, color, shades, 'MULTIPLY')
     rough = rng.uniform(0.15, 0.6)
-    return g.principled(
-        Base_Color=color,
-        Roughness=rough + 0.1,
-        Normal=g.bump(fine, 0.2),
-        Coat_Weight=rng.uniform(0, 0.4) * (rng.random() < 0.5),
-    )
+    coat = rng.uniform(0, 0.4) * (rng.random() < 0.5)
+    return g.principled(Base_Color=color, Roughness=rough + 0.1, Normal=g.bump(fine, 0.2), Coat_Weight=coat)
 
 
 def stripes(g, coordinate, per_cm):
@@ -377,26 +347,19 @@ def stone(rng):
 def tile(rng):
     g = Graph()
     color, row = dye(rng), rng.uniform(6, 16)
-    pattern = bricks(
-        g,
-        g.position(turn=rng.uniform(0, 6.28)),
-        row * rng.choice([1, 2]),
-        row,
-        Mortar_Size=0.2,
-        Color1=color,
-        Color2=color * 0.8,
-        Mortar=rgb('8a857c'),
-    )
+    place, width = g.position(turn=rng.uniform(0, 6.28)), row * rng.choice([1, 2])
+    gaps = {'Mortar_Size': 0.2, 'Mortar': rgb('8a857c')}
+    pattern = bricks(g, place, width, row, **gaps, Color1=color, Color2=color * 0.8)
     return g.principled(Base_Color=pattern, Roughness=rng.uniform(0.1, 0.4))
+
+
+# kind: odds
+TABLETOPS = {'wood': 0.36, 'gingham': 0.12, 'stripe': 0.06, 'plain': 0.1, 'stone': 0.16, 'tile': 0.06, 'solid': 0.14}
 
 
 def tabletop(rng):
     """Any table or wall."""
-    kind = pick(
-        rng,
-        ['wood', 'gingham', 'stripe', 'plain', 'stone', 'tile', 'solid'],
-        p=[0.36, 0.12, 0.06, 0.1, 0.16, 0.06, 0.14],
-    )
+    kind = pick(rng, list(TABLETOPS), list(TABLETOPS.values()))
     if kind in ('gingham', 'stripe', 'plain'):
         return cloth(rng, kind)
     if kind == 'solid':
@@ -406,11 +369,7 @@ def tabletop(rng):
 
 def paper(rng):
     """Brown, white or checked paper."""
-    return pick(
-        rng,
-        [
-            lambda: plain(vary(rng, 'c9a878'), 0.85, bump=0.2),
-            lambda: plain(rgb('f0eee8'), 0.7, bump=0.2),
-            lambda: cloth(rng, 'gingham'),
-        ],
-    )()
+    kind = pick(rng, ['brown', 'white', 'checked'])
+    if kind == 'checked':
+        return cloth(rng, 'gingham')
+    return plain(vary(rng, 'c9a878'), 0.85, bump=0.2) if kind == 'brown' else plain(rgb('f0eee8'), 0.7, bump=0.2)

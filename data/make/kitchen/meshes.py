@@ -42,9 +42,7 @@ def smoothstep(lo, hi, x):
 
 
 def noise(rng, points, freq, waves=20):
-    """Smooth noise, about N(0, 0.7), at points (..., d): a sum of plane waves of about freq radians per
-    cm.
-    """
+    """Smooth noise, about N(0, 0.7), at points (..., d): a sum of plane waves of about freq radians per cm."""
     points = np.asarray(points, float)
     direction = rng.normal(size=(waves, points.shape[-1]))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -113,7 +111,7 @@ def grid_faces(rows, columns, closed=False):
     """Triangles of a rows x columns grid of vertices; closed joins the last column to the first."""
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing='ij')
     j2 = (j + 1) % columns
-    a, b, c, d = (i * columns + j, i * columns + j2, (i + 1) * columns + j2, (i + 1) * columns + j)
+    a, b, c, d = i * columns + j, i * columns + j2, (i + 1) * columns + j2, (i + 1) * columns + j
     return np.stack([a, b, c, a, c, d], -1).reshape(-1, 3)
 
 
@@ -122,12 +120,8 @@ def sheet(grid):
     return grid.reshape(-1, 3), grid_faces(*grid.shape[:2])[:, ::-1]
 
 
-def tube(path, radius, sides=20, flat=1.0, section=1.0):
-    """Tube along path (n, 3); radius (n,) or a number; flat squeezes it; section (sides,) or (n, sides)
-    shapes it.
-    """
-    path = np.asarray(path, float)
-    n = len(path)
+def frames(path):
+    """Two directions (n, 3) across path at each of its points: level if it is, and upwards."""
     forward = np.gradient(path, axis=0)
     forward /= np.linalg.norm(forward, axis=1, keepdims=True) + 1e-9
     up = np.empty_like(path)
@@ -136,7 +130,14 @@ def tube(path, radius, sides=20, flat=1.0, section=1.0):
         u = u - f * (u @ f)
         u = u / (np.linalg.norm(u) + 1e-9)
         up[i] = u
-    side = np.cross(up, forward)
+    return np.cross(up, forward), up
+
+
+def tube(path, radius, sides=20, flat=1.0, section=1.0):
+    """Tube along path (n, 3); radius (n,) or a number; flat squeezes it; section (sides,) or (n, sides) shapes it."""
+    path = np.asarray(path, float)
+    n = len(path)
+    side, up = frames(path)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     size = np.broadcast_to(section, (n, sides)) * np.broadcast_to(radius, (n,))[:, None]
     ring = (np.cos(angle) * size)[..., None] * side[:, None] + (np.sin(angle) * size * flat)[..., None] * up[:, None]
@@ -150,9 +151,7 @@ def tube(path, radius, sides=20, flat=1.0, section=1.0):
 
 
 def revolve(profile, sides=48, wobble=None):
-    """Turn profile [(radius, z), ...], listed from the bottom outside up, about z; wobble(angle) scales
-    the radius.
-    """
+    """Turn profile [(radius, z), ...], listed from the bottom outside up, about z; wobble(angle) scales the radius."""
     profile = np.asarray(profile, float)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     r = profile[:, :1] * (1 if wobble is None else wobble(angle)) * np.ones(sides)
@@ -168,13 +167,9 @@ def ball(detail=1):
 
 def slice_(rng, radius, height, wobble=0.03, sides=40):
     """A round slice lying on z = 0."""
-    phase = rng.uniform(0, 6, 2)
-    profile = [(1e-3, 0), (0.9, 0), (1, 0.25), (1, 0.75), (0.9, 1), (1e-3, 1)]
-    return revolve(
-        np.array(profile) * [radius, height],
-        sides,
-        lambda a: 1 + wobble * np.sin(2 * a + phase[0]) + 0.6 * wobble * np.sin(5 * a + phase[1]),
-    )
+    two, five = rng.uniform(0, 6, 2)
+    profile = np.array([(1e-3, 0), (0.9, 0), (1, 0.25), (1, 0.75), (0.9, 1), (1e-3, 1)]) * [radius, height]
+    return revolve(profile, sides, lambda a: 1 + wobble * np.sin(2 * a + two) + 0.6 * wobble * np.sin(5 * a + five))
 
 
 # ---- many copies, moving ----

@@ -4,15 +4,14 @@ A food lies along the x axis and is built open side up. `rng` is a NumPy Generat
 picture comes from its seed. Lengths are in cm, angles in radians.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import materials as mat
 import meshes as m
+import numpy as np
 from materials import pick, vary
 from meshes import Part, mix, noise, smoothstep
-
 
 # ---- bread ----
 
@@ -31,9 +30,7 @@ class Bun:
         return -0.72 * self.half[2]
 
     def lobe(self, points, side):
-        """Distance to the whole loaf as the lobe on that side (1, -1) carries it, and points in its own
-        frame.
-        """
+        """Distance to the whole loaf as the lobe on that side (1, -1) carries it, and points in its own frame."""
         own = m.rotate(points - [0, 0, self.hinge], 0, side * self.opening) + [0, 0, self.hinge]
         return m.superellipsoid(own, self.half, self.power), own
 
@@ -70,9 +67,8 @@ def bread_shape(rng, distance, half, step=0.16, dents=0.12, bites=False):
     """The shape of a bread and its vertices before it was dented; half: sizes of the box it fits in."""
     half = np.asarray(half) + 0.4
     verts, faces = m.from_sdf(distance, -half, half, 0.14 if bites else step)
-    bumps = (
-        noise(rng, verts, 0.6) * dents + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03 + noise(rng, verts, 6.0) * 0.012
-    )
+    bumps = noise(rng, verts, 0.6) * dents
+    bumps = bumps + noise(rng, verts * [0.5, 1, 1], 2.2) * 0.03 + noise(rng, verts, 6.0) * 0.012
     for centre in verts[rng.integers(len(verts), size=rng.integers(0, 4))]:  # dents of fingers
         bumps -= rng.uniform(0.1, 0.3) * np.exp(-((verts - centre) ** 2).sum(1) / rng.uniform(0.3, 1.2))
     return m.displace((verts, faces), bumps), verts
@@ -83,10 +79,8 @@ def crust_color(rng, verts, toast, style='soft'):
     _, pale, brown, *_ = STYLES[style]
     pale, brown = vary(rng, pale), vary(rng, brown)
     if style == 'soft':
-        pale, brown = (
-            mix(pale, brown, rng.uniform(0, 0.35)),
-            mix(brown, pale, rng.uniform(0, 0.3)) * rng.uniform(0.6, 1),
-        )
+        paler = mix(pale, brown, rng.uniform(0, 0.35))
+        pale, brown = paler, mix(brown, pale, rng.uniform(0, 0.3)) * rng.uniform(0.6, 1)
     baked = smoothstep(0.1, 1.0, toast + 0.18 * noise(rng, verts, 2.5))
     color = mix(pale, brown, baked)
     blisters = smoothstep(0.6, 1.6, noise(rng, verts, 9.0)) * rng.uniform(0.15, 0.5)
@@ -115,9 +109,9 @@ def bun_part(rng, bun, bite=None):
     """The bun as a Part. bite(points) is the distance to what has been bitten or cut off."""
     length, width, height = bun.half
     reach = height + width
-    (verts, faces), smooth = bread_shape(
-        rng, lambda p: bun.distance(p, bite), (length, reach, reach), dents=STYLES[bun.style][5], bites=bite is not None
-    )
+    box, dents = (length, reach, reach), STYLES[bun.style][5]
+    shape, smooth = bread_shape(rng, lambda p: bun.distance(p, bite), box, dents=dents, bites=bite is not None)
+    verts, faces = shape
     loaf, own = zip(*(bun.lobe(smooth, side) for side in (1, -1)))
     cut = [np.maximum(d, -side * o[:, 1]) for d, o, side in zip(loaf, own, (1, -1))]
     nearer = np.abs(cut[0]) < np.abs(cut[1]) if bite is None else cut[0] < cut[1]
@@ -202,17 +196,20 @@ def sausage_material(rng):
     )
 
 
+def whole_sausage(rng, half_length, radius):
+    """The shape of a sausage with round ends."""
+    t = np.linspace(-1, 1, 90)
+    t = 0.6 * np.sin(t * np.pi / 2) + 0.4 * t  # more rings where the ends curve
+    end = rng.uniform(0.75, 1.3) * radius / half_length
+    profile = np.sqrt(np.clip(1 - np.clip((np.abs(t) - 1 + end) / end, 0, 1) ** 2, 1e-3, 1))
+    profile *= 1 + 0.05 * m.noise1(rng, t, 5.0) + 0.012 * m.noise1(rng, t, 30.0)
+    return m.tube(np.stack([t * half_length, 0 * t, 0 * t], 1), profile * radius, 28)
+
+
 def sausage(rng, half_length, radius, bow=0.0, sag=0.0, bite=None):
-    """A sausage along x through the origin; bow bends it sideways, sag up at the ends; bite as in
-    `bun_part`.
-    """
+    """A sausage along x through the origin; bow bends it sideways, sag up at the ends; bite as in `bun_part`."""
     if bite is None:
-        t = np.linspace(-1, 1, 90)
-        t = 0.6 * np.sin(t * np.pi / 2) + 0.4 * t  # more rings where the ends curve
-        end = rng.uniform(0.75, 1.3) * radius / half_length
-        profile = np.sqrt(np.clip(1 - np.clip((np.abs(t) - 1 + end) / end, 0, 1) ** 2, 1e-3, 1))
-        profile *= 1 + 0.05 * m.noise1(rng, t, 5.0) + 0.012 * m.noise1(rng, t, 30.0)
-        verts, faces = m.tube(np.stack([t * half_length, 0 * t, 0 * t], 1), profile * radius, 28)
+        verts, faces = whole_sausage(rng, half_length, radius)
         inside = np.zeros(len(verts))
     else:
         ends = np.array([[-1.0, 0, 0], [1, 0, 0]]) * (half_length - radius)
@@ -221,9 +218,8 @@ def sausage(rng, half_length, radius, bow=0.0, sag=0.0, bite=None):
         inside = smoothstep(0.06, 0.16, -m.capsule(verts, *ends, radius))
     color = sausage_color(rng, verts, inside)
     verts, faces = m.displace((verts, faces), 0.035 * noise(rng, verts, 1.1) + 0.03 * noise(rng, verts, 8.0) * inside)
-    bent = verts + np.stack(
-        [0 * verts[:, 0], bow * (verts[:, 0] / half_length) ** 2, sag * (verts[:, 0] / half_length) ** 2], 1
-    )
+    x = verts[:, 0]
+    bent = verts + np.stack([0 * x, bow * (x / half_length) ** 2, sag * (x / half_length) ** 2], 1)
     return Part(bent, faces, sausage_material(rng), {'paint': color}, key=True)
 
 
@@ -273,13 +269,11 @@ def runs(z, jump=0.7):
     """Slices of z without a gap (nan) or a step higher than jump, at least 6 long."""
     breaks = np.flatnonzero(np.isnan(z[1:]) | np.isnan(z[:-1]) | (np.abs(np.diff(np.nan_to_num(z))) > jump)) + 1
     edges = [0, *breaks, len(z)]
-    return [slice(a, b) for a, b in zip(edges, edges[1:]) if b - a >= 6]
+    return [slice(a, b) for a, b in pairwise(edges) if b - a >= 6]
 
 
 def bead(rng, tree, xy, radius, material, flat=0.8):
-    """A line of sauce of that radius on the surface tree along xy (n, 2); a list of parts, one for each
-    run.
-    """
+    """A line of sauce of that radius on the surface tree along xy (n, 2): a list of parts, one for each run."""
     out, height = [], m.drop(tree, xy)
     for run in runs(height):
         z = height[run]
@@ -312,9 +306,8 @@ def shreds(rng, tree, count, half_length, width, radius, length, material):
     for _ in range(count):
         along, across = t * length * rng.uniform(0.5, 1.3), rng.uniform(-0.4, 0.4) * t * t * length**2
         angle, centre = rng.uniform(0, 2 * np.pi), (rng.uniform(-1, 1) * half_length, rng.normal(0, width))
-        xy = centre + np.stack(
-            [np.cos(angle) * along - np.sin(angle) * across, np.sin(angle) * along + np.cos(angle) * across], 1
-        )
+        cos, sin = np.cos(angle), np.sin(angle)
+        xy = centre + np.stack([cos * along - sin * across, sin * along + cos * across], 1)
         z = m.drop(tree, xy)
         if np.isnan(z).any():
             continue
@@ -327,78 +320,101 @@ def shreds(rng, tree, count, half_length, width, radius, length, material):
 def join(shapes):
     """One shape of several."""
     offsets = np.cumsum([0] + [len(verts) for verts, _ in shapes])
-    return (
-        np.concatenate([verts for verts, _ in shapes]),
-        np.concatenate([faces + o for (_, faces), o in zip(shapes, offsets)]),
-    )
+    faces = [faces + offset for (_, faces), offset in zip(shapes, offsets)]
+    return np.concatenate([verts for verts, _ in shapes]), np.concatenate(faces)
+
+
+@dataclass
+class Top:
+    """What toppings go on: a food along x, its surface, half its length, its radius, and what it wears so far."""
+
+    food: list
+    tree: object
+    half_length: float
+    radius: float
+    worn: list = field(default_factory=list)
+
+
+def line(rng, top, kind, width=None, thick=None, shift=0.0):
+    """A squeezed line of that sauce."""
+    half_length = top.half_length * rng.uniform(0.78, 0.98)
+    path = sauce_path(rng, half_length, width or rng.uniform(0.35, 0.75) * 1.1 * top.radius)
+    return bead(rng, top.tree, path + [0, shift], thick or rng.uniform(0.17, 0.34), mat.sauce(rng, kind))
+
+
+def any_line(rng, top, kinds, odds=None):
+    return line(rng, top, pick(rng, kinds, odds))
+
+
+def thick_line(rng, top, kind):
+    return line(rng, top, kind, thick=rng.uniform(0.35, 0.5))
+
+
+def two_lines(rng, top):
+    """Ketchup and another sauce: across each other, or side by side and narrow."""
+    beside = 0.45 * (rng.random() < 0.5)
+    width = 0.3 if beside else None
+    ketchup = line(rng, top, 'ketchup', width, shift=-beside)
+    return ketchup + line(rng, top, pick(rng, ['mustard', 'mustard', 'mayonnaise']), width, shift=beside)
+
+
+def scattered(rng, top, look, count, length, width, size, shape='cube'):
+    """Bits over these shares of the half length and the radius."""
+    return bits(rng, top.tree, count, top.half_length * length, top.radius * width, size, LOOKS[look](rng), shape)
+
+
+def strewn(rng, top, look, count, thick, length):
+    """Threads over the food and all that it wears."""
+    tree = m.surface(top.food + top.worn)
+    return shreds(rng, tree, count, top.half_length * 0.85, top.radius * 0.55, thick, length, LOOKS[look](rng))
+
+
+def sometimes(rng, top, chance, topping, *settings):
+    return topping(rng, top, *settings) if rng.random() < chance else []
+
+
+def unless(rng, top, chance, topping, *settings):  # `sometimes` with 1 - chance changes what the seeds give
+    return [] if rng.random() < chance else topping(rng, top, *settings)
+
+
+LOOKS = {  # of toppings
+    'chili': lambda rng: mat.food(rng, vary(rng, '6a2a12'), vary(rng, '3d1408'), 2.0, coat=0.4),
+    'cheese': lambda rng: mat.sauce(rng, 'cheese'),
+    'relish': lambda rng: mat.food(rng, vary(rng, '7a8a1e'), vary(rng, '3d5212'), 2.0, roughness=0.2, coat=0.5),
+    'onion': lambda rng: mat.food(rng, 'f2eee0', 'dcdcc0', 2.0, roughness=0.25, subsurface=0.6),
+    'dull onion': lambda rng: mat.food(rng, 'f2eee0', 'dcdcc0', 2.0),
+    'kraut': lambda rng: mat.food(rng, 'e6dcae', 'c9b878', roughness=0.25, subsurface=0.6),
+    'crisp': lambda rng: mat.food(rng, vary(rng, 'b8701e'), vary(rng, '7a3f10'), roughness=0.4),
+    'tomato': lambda rng: mat.food(rng, 'b02014', '8c160e', 2.0, roughness=0.2, subsurface=0.5),
+    'herbs': lambda rng: mat.leaf(rng, dark=True),
+}
+SAUCES = ['mustard', 'ketchup', 'mayonnaise', 'curry', 'barbecue', 'guacamole']
+CHEESE = (strewn, 'cheese', 60, 0.09, 1.6)
+LINE = (sometimes, 0.6, any_line, ['mustard', 'ketchup'])
+HERBS = (sometimes, 0.15, scattered, 'herbs', 40, 0.9, 0.7, 0.12)
+
+# style: (odds, what is put on, from the bottom up: a function and its settings)
+TOPPINGS = {
+    'one': (0.36, [(any_line, SAUCES, [0.45, 0.3, 0.1, 0.06, 0.06, 0.03])]),
+    'two': (0.2, [(two_lines,)]),
+    'chili': (0.05, [(scattered, 'chili', 80, 0.6, 0.5, 0.32, 'ball'), (unless, 0.4, *CHEESE)]),
+    'cheese': (0.07, [(sometimes, 0.5, thick_line, 'cheese'), CHEESE]),
+    'relish': (0.07, [(scattered, 'relish', 100, 0.9, 0.35, 0.2), LINE]),
+    'onion': (0.06, [(scattered, 'onion', 65, 0.9, 0.5, 0.2), LINE]),
+    'kraut': (0.04, [(strewn, 'kraut', 70, 0.1, 2.0), LINE]),
+    'crisp': (0.04, [(strewn, 'crisp', 60, 0.11, 1.3), LINE]),
+    'none': (0.05, []),
+    'mixed': (0.06, [(scattered, 'tomato', 45, 0.9, 0.6, 0.22), (scattered, 'dull onion', 35, 0.9, 0.6, 0.2), LINE]),
+}
 
 
 def toppings(rng, parts, half_length, radius):
     """Sauces and toppings along the top of parts (a list of new parts); any food may wear them."""
-    tree, out = m.surface(parts), []
-
-    def line(kind, width=None, thick=None, shift=0.0):
-        path = sauce_path(rng, half_length * rng.uniform(0.78, 0.98), width or rng.uniform(0.35, 0.75) * 1.1 * radius)
-        out.extend(bead(rng, tree, path + [0, shift], thick or rng.uniform(0.17, 0.34), mat.sauce(rng, kind)))
-
-    def diced(count, width, size, color, color2, **look):
-        out.extend(
-            bits(rng, tree, count, half_length * 0.9, radius * width, size, mat.food(rng, color, color2, 2.0, **look))
-        )
-
-    def threads(count, thick, length, material):
-        out.extend(
-            shreds(rng, m.surface(parts + out), count, half_length * 0.85, radius * 0.55, thick, length, material)
-        )
-
-    style = pick(
-        rng,
-        ['one', 'two', 'chili', 'cheese', 'relish', 'onion', 'kraut', 'crisp', 'none', 'mixed'],
-        [0.36, 0.2, 0.05, 0.07, 0.07, 0.06, 0.04, 0.04, 0.05, 0.06],
-    )
-    if style == 'one':
-        line(
-            pick(
-                rng,
-                ['mustard', 'ketchup', 'mayonnaise', 'curry', 'barbecue', 'guacamole'],
-                [0.45, 0.3, 0.1, 0.06, 0.06, 0.03],
-            )
-        )
-    elif style == 'two':
-        beside = 0.45 * (rng.random() < 0.5)
-        line('ketchup', 0.3 if beside else None, shift=-beside)
-        line(pick(rng, ['mustard', 'mustard', 'mayonnaise']), 0.3 if beside else None, shift=beside)
-    elif style == 'chili':
-        out += bits(
-            rng,
-            tree,
-            80,
-            half_length * 0.6,
-            radius * 0.5,
-            0.32,
-            mat.food(rng, vary(rng, '6a2a12'), vary(rng, '3d1408'), 2.0, coat=0.4),
-            'ball',
-        )
-    elif style == 'cheese' and rng.random() < 0.5:
-        line('cheese', thick=rng.uniform(0.35, 0.5))
-    elif style == 'relish':
-        diced(100, 0.35, 0.2, vary(rng, '7a8a1e'), vary(rng, '3d5212'), roughness=0.2, coat=0.5)
-    elif style == 'onion':
-        diced(65, 0.5, 0.2, 'f2eee0', 'dcdcc0', roughness=0.25, subsurface=0.6)
-    elif style == 'kraut':
-        threads(70, 0.1, 2.0, mat.food(rng, 'e6dcae', 'c9b878', roughness=0.25, subsurface=0.6))
-    elif style == 'crisp':
-        threads(60, 0.11, 1.3, mat.food(rng, vary(rng, 'b8701e'), vary(rng, '7a3f10'), roughness=0.4))
-    elif style == 'mixed':
-        diced(45, 0.6, 0.22, 'b02014', '8c160e', roughness=0.2, subsurface=0.5)
-        diced(35, 0.6, 0.2, 'f2eee0', 'dcdcc0')
-    if style in ('chili', 'cheese') and not (style == 'chili' and rng.random() < 0.4):
-        threads(60, 0.09, 1.6, mat.sauce(rng, 'cheese'))
-    if style in ('relish', 'kraut', 'onion', 'mixed', 'crisp') and rng.random() < 0.6:
-        line(pick(rng, ['mustard', 'ketchup']))
-    if rng.random() < 0.15:
-        out += bits(rng, tree, 40, half_length * 0.9, radius * 0.7, 0.12, mat.leaf(rng, dark=True))
-    return out
+    top = Top(parts, m.surface(parts), half_length, radius)
+    style = pick(rng, list(TOPPINGS), [odds for odds, _ in TOPPINGS.values()])
+    for topping, *settings in [*TOPPINGS[style][1], HERBS]:
+        top.worn += topping(rng, top, *settings)
+    return top.worn
 
 
 def lettuce(rng, half_length, width, z, y=0.0, tilt=0.7):
@@ -434,9 +450,8 @@ def bun_sleeve(rng, bun):
 SKINS = ['e8b898', 'd89e78', 'c08058', '8a5636', '5a3620']
 
 
-def hand(rng, width):
-    """A hand that holds from below something of that half width resting at z = 0: thumb at -y, arm to -y."""
-    w, lift = width, rng.uniform(0.9, 1.1)
+def hand_bones(w, lift):
+    """[(start, end, radius)] of the thumb, the four fingers and the arm of `hand`."""
     bones = [
         ((-2.4, -w, -1.3), (-1.2, -w - 0.9, 0.8 * lift), 1.2),
         ((-1.2, -w - 0.9, 0.8 * lift), (0.1, -w - 0.5, 2.6 * lift), 0.95),
@@ -444,7 +459,13 @@ def hand(rng, width):
     for x, reach in zip((-3.2, -1.2, 0.8, 2.7), (0.85, 1.0, 0.95, 0.75)):
         knuckle = (x, w + 0.9, 0.4)
         bones += [((x, w - 1.5, -1.5), knuckle, 0.95), (knuckle, (x * 0.9, w + 0.5, 2.7 * reach * lift), 0.82)]
-    bones += [((0, -1.0, -2.2), (-1, -9, -5), 2.4), ((-1, -9, -5), (-3, -30, -10), 3.2)]
+    return bones + [((0, -1.0, -2.2), (-1, -9, -5), 2.4), ((-1, -9, -5), (-3, -30, -10), 3.2)]
+
+
+def hand(rng, width):
+    """A hand that holds from below something of that half width resting at z = 0: thumb at -y, arm to -y."""
+    w, lift = width, rng.uniform(0.9, 1.1)
+    bones = hand_bones(w, lift)
 
     def distance(points):
         palm = m.superellipsoid(points - [-0.3, -0.4, -1.9], np.array([4.1, w + 0.6, 1.5]), 2.6)

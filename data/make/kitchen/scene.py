@@ -1,6 +1,6 @@
 """One picture: a food on a table, things around it, light, a camera, the exposure, the render.
 
-`picture` is the door; what it promises is measured in `measure` (by rays through the camera, so before
+`picture` is the door; what it promises is measured in `aim` and `frame_roles` (by rays through the camera, before
 rendering) and `well_exposed` (on the picture). Nothing here knows which foods are hot dogs.
 """
 
@@ -10,23 +10,23 @@ import tempfile
 from pathlib import Path
 
 import bpy
-import numpy as np
-from mathutils import Matrix, Vector
-from PIL import Image
-
 import foods  # noqa: F401  (foods and hotdogs enter their functions in KINDS)
 import hotdogs  # noqa: F401
 import materials as mat
 import meshes as m
+import numpy as np
 import parts
-from kinds import KINDS, make  # noqa: F401
+from kinds import KINDS, make  # noqa: F401  (run.py takes KINDS from here)
 from materials import pick, vary
+from mathutils import Matrix, Vector
 from meshes import Part, noise, smoothstep
+from PIL import Image
 
 MIN_SUBJECT, MAX_SUBJECT = 0.12, 0.75  # share of the frame that the food covers
 MIN_KEY = 0.03  # share of the frame that its key parts cover
 MIN_VISIBLE = 0.25  # share of its key surface (see `key_points`) that the camera sees
 ATTEMPTS = 12
+HERE = Matrix.Identity(4)  # as a part was made, neither moved nor turned
 
 
 class Unfit(Exception):
@@ -46,7 +46,7 @@ def start(size, samples, threads):
     cycles = scene.cycles
     cycles.device, cycles.samples, cycles.use_adaptive_sampling = 'CPU', samples, False
     cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, 'OPENIMAGEDENOISE', 'FAST'
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = (4, 2, 2, 4)
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = 4, 2, 2, 4
     cycles.caustics_reflective = cycles.caustics_refractive = cycles.use_light_tree = False
     cycles.sample_clamp_indirect = 6.0
     return scene
@@ -56,7 +56,7 @@ def place(x=0.0, y=0.0, z=0.0, yaw=0.0):
     return Matrix.Translation((x, y, z)) @ Matrix.Rotation(yaw, 4, 'Z')
 
 
-def add(part, matrix=Matrix.Identity(4), role=''):
+def add(part, matrix=HERE, role=''):
     """The part as an object of the scene; role is 'key', 'subject' or '' (see `frame_roles`)."""
     mesh = bpy.data.meshes.new('mesh')
     mesh.from_pydata(part.verts.tolist(), [], part.faces.tolist())
@@ -80,7 +80,7 @@ def add(part, matrix=Matrix.Identity(4), role=''):
     return thing
 
 
-def add_all(parts, matrix=Matrix.Identity(4)):
+def add_all(parts, matrix=HERE):
     for part in parts:
         add(part, matrix)
 
@@ -115,9 +115,8 @@ def crumpled(rng, size, material):
     """A sheet of paper, foil or cloth."""
     x, y = np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), indexing='ij')
     xy = np.stack([x, y * rng.uniform(0.6, 1)], -1) * size * rng.uniform(0.95, 1.25)
-    z = 0.06 + np.abs(
-        0.1 * noise(rng, xy, 0.45) + 0.05 * np.abs(noise(rng, xy, 1.3)) + 0.025 * np.abs(noise(rng, xy, 3.0))
-    )
+    folds = 0.1 * noise(rng, xy, 0.45) + 0.05 * np.abs(noise(rng, xy, 1.3)) + 0.025 * np.abs(noise(rng, xy, 3.0))
+    z = 0.06 + np.abs(folds)
     corner = smoothstep(0.75, 1, np.maximum(np.abs(x), np.abs(y)))
     z += corner * np.abs(noise(rng, xy, 0.3)) * rng.uniform(0.2, 1.6)
     verts, faces = m.sheet(np.dstack([xy, z]))
@@ -131,16 +130,8 @@ def board(rng, size):
 
 def tray(rng, size):
     t = np.linspace(0, 2 * np.pi, 120)
-    outline = (
-        np.stack(
-            [
-                np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.25 * 1.1,
-                np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.25 * rng.uniform(0.75, 1),
-            ],
-            1,
-        )
-        * size
-    )
+    x, y = (np.sign(a) * np.abs(a) ** 0.25 for a in (np.cos(t), np.sin(t)))
+    outline = np.stack([x * 1.1, y * rng.uniform(0.75, 1)], 1) * size
     steps = [(0.01, 0.1), (0.9, 0.1), (0.95, 0.2), (1, 1.3), (1.05, 1.35), (1.05, 1.2)]
     grid = np.stack([np.column_stack([outline * q, np.full(120, z)]) for q, z in steps])
     metal = rng.random() < 0.5
@@ -152,42 +143,45 @@ def paper_boat(rng, half):
     """A folded tray for something of half sizes (x, y)."""
     size = np.array([half[0] * 1.12, max(3.2, half[1] * 1.15)])
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    flare = rng.uniform(1.1, 1.3)
-    verts = np.concatenate(
-        [
-            np.column_stack([corners * size, np.full(4, 0.05)]),
-            np.column_stack([corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, rng.uniform(2, 3.4))]),
-        ]
-    )
-    faces = [[0, 1, 2], [0, 2, 3]] + [
-        f for i in range(4) for f in ([i, (i + 1) % 4, 4 + (i + 1) % 4], [i, 4 + (i + 1) % 4, 4 + i])
-    ]
+    flare, height = rng.uniform(1.1, 1.3), rng.uniform(2, 3.4)
+    floor = np.column_stack([corners * size, np.full(4, 0.05)])
+    rim = np.column_stack([corners * size * [1 + 0.15 * (flare - 1), flare], np.full(4, height)])
+    faces = [[0, 1, 2], [0, 2, 3]]
+    for i, j in [(0, 1), (1, 2), (2, 3), (3, 0)]:  # a side each
+        faces += [[i, j, 4 + j], [i, 4 + j, 4 + i]]
+    verts = np.concatenate([floor, rim])
     return [Part(verts, np.array(faces), mat.paper(rng), thickness=0.1, smooth=False)], 0.12
+
+
+SHEETS = {
+    'paper': mat.paper,
+    'foil': lambda rng: mat.foil(),
+    'napkin': lambda rng: mat.cloth(rng, pick(rng, ['gingham', 'plain', 'stripe'])),
+}
+DISHES = {'plate': plate, 'board': board, 'tray': tray}
+SUPPORTS = {  # odds
+    'plate': 0.34,
+    'none': 0.1,
+    'paper': 0.13,
+    'board': 0.13,
+    'tray': 0.08,
+    'boat': 0.1,
+    'foil': 0.05,
+    'napkin': 0.07,
+}
 
 
 def support(rng, half):
     """Something, or nothing, to lie on for a food of half sizes (x, y)."""
     size = max(half) * rng.uniform(1.12, 1.4)
-    kind = pick(
-        rng,
-        ['plate', 'none', 'paper', 'board', 'tray', 'boat', 'foil', 'napkin'],
-        [0.34, 0.1, 0.13, 0.13, 0.08, 0.1, 0.05, 0.07],
-    )
+    kind = pick(rng, list(SUPPORTS), list(SUPPORTS.values()))
     if kind == 'none':
         return [], 0.02
     if kind == 'boat':
         return paper_boat(rng, half)
-    if kind in ('paper', 'foil', 'napkin'):
-        return crumpled(
-            rng,
-            size,
-            mat.paper(rng)
-            if kind == 'paper'
-            else mat.foil()
-            if kind == 'foil'
-            else mat.cloth(rng, pick(rng, ['gingham', 'plain', 'stripe'])),
-        )
-    return {'plate': plate, 'board': board, 'tray': tray}[kind](rng, size)
+    if kind in SHEETS:
+        return crumpled(rng, size, SHEETS[kind](rng))
+    return DISHES[kind](rng, size)
 
 
 # ---- things around it ----
@@ -227,11 +221,9 @@ def bowl(rng):
         (radius * 0.45, 0.5),
         (0.01, 0.5),
     ]
-    fill = Part(
-        *m.revolve([(radius * 0.85, radius * 0.42), (0.01, radius * 0.45)], 40),
-        mat.food(rng, mat.dye(rng), bump=0.8, grain=2.0),
-    )
-    return [Part(*m.revolve(profile, 48), mat.plain(mat.dye(rng), 0.25)), fill]
+    fill = m.revolve([(radius * 0.85, radius * 0.42), (0.01, radius * 0.45)], 40)
+    soup = Part(*fill, mat.food(rng, mat.dye(rng), bump=0.8, grain=2.0))
+    return [Part(*m.revolve(profile, 48), mat.plain(mat.dye(rng), 0.25)), soup]
 
 
 def box(rng):
@@ -244,14 +236,12 @@ def fork(rng):
     t = np.linspace(0, 1, 40)
     width = 0.35 + 0.25 * smoothstep(0.7, 0.8, t) + 0.75 * smoothstep(0.76, 0.84, t)
     look = mat.plain((0.75, 0.75, 0.77), 0.18, metallic=1.0)
-    handle = Part(
-        *m.tube(np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1), width, 10, flat=0.25), look
-    )
-    tines = [
-        Part(*m.tube(np.stack([t * 4 + 5.8, 0 * t + y, 0.85 - 0.5 * t * t], 1), 0.16 * (1.15 - t), 8), look)
-        for y in (-0.75, -0.25, 0.25, 0.75)
-    ]
-    return [handle] + tines
+    path = np.stack([t * 14 - 8, 0 * t, 0.35 + 0.5 * smoothstep(0.6, 0.8, t)], 1)
+    out = [Part(*m.tube(path, width, 10, flat=0.25), look)]
+    for y in (-0.75, -0.25, 0.25, 0.75):  # tines
+        path = np.stack([t * 4 + 5.8, 0 * t + y, 0.85 - 0.5 * t * t], 1)
+        out.append(Part(*m.tube(path, 0.16 * (1.15 - t), 8), look))
+    return out
 
 
 def prop(rng):
@@ -278,6 +268,18 @@ def wall(rng, edge):
     add(Part(*m.sheet(corners), mat.tabletop(rng), smooth=False))
 
 
+def place_round(rng, angle, far, z=0.02):
+    """So far from the food, in that direction (radians), turned anyhow."""
+    return place(far * np.cos(angle), far * np.sin(angle), z, rng.uniform(0, 6))
+
+
+def crumbs(rng, radius):
+    n = rng.integers(10, 60)
+    matrices = m.random_rotations(rng, n) * rng.uniform(0.08, 0.3, (n, 1, 3))
+    where = np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)])
+    return Part(*m.copies(m.ball(0), matrices, where), mat.plain(pick(rng, ['c98d48', '3f6a1c', '2a1a10']), 0.7))
+
+
 def clutter(rng, radius, edge, toward):
     """Props behind and beside a food of that radius, crumbs, a side dish; one prop may stand before it.
 
@@ -288,42 +290,40 @@ def clutter(rng, radius, edge, toward):
         add_all(prop(rng), place(rng.uniform(-30, 30), y, 0.02, rng.uniform(0, 6)))
     for _ in range(pick(rng, [0, 0, 1, 2])):
         angle, far = rng.uniform(-0.6, 3.7), radius * rng.uniform(1.4, 1.9) + 2.5
-        add_all(prop(rng), place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)))
+        add_all(prop(rng), place_round(rng, angle, far))
     if rng.random() < 0.14:
-        angle, far = (toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7), radius * rng.uniform(1.15, 1.5) + 2.0)
-        add_all(
-            m.rest(pick(rng, [glass, bottle, bowl, fork])(rng)),
-            place(far * np.cos(angle), far * np.sin(angle), 0.02, rng.uniform(0, 6)),
-        )
+        angle = toward + rng.choice([-1, 1]) * rng.uniform(0.25, 0.7)
+        far = radius * rng.uniform(1.15, 1.5) + 2.0
+        add_all(m.rest(pick(rng, [glass, bottle, bowl, fork])(rng)), place_round(rng, angle, far))
     if rng.random() < 0.25:
-        n = rng.integers(10, 60)
-        matrices = m.random_rotations(rng, n) * rng.uniform(0.08, 0.3, (n, 1, 3))
-        crumbs = m.copies(m.ball(0), matrices, np.column_stack([rng.normal(0, radius * 0.8, (n, 2)), np.full(n, 0.1)]))
-        add(Part(*crumbs, mat.plain(pick(rng, ['c98d48', '3f6a1c', '2a1a10']), 0.7)))
+        add(crumbs(rng, radius))
     if rng.random() < 0.2:
-        angle, side = (toward + rng.uniform(0.9, 5.4), make(pick(rng, ['fries', 'cucumber', 'apple']), rng))
-        far = radius * 0.95 + 4.5
-        add_all(side, place(far * np.cos(angle), far * np.sin(angle), 0.1, rng.uniform(0, 6)))
+        angle = toward + rng.uniform(0.9, 5.4)
+        side = make(pick(rng, ['fries', 'cucumber', 'apple']), rng)
+        add_all(side, place_round(rng, angle, radius * 0.95 + 4.5, 0.1))
 
 
 # ---- light ----
 
 
-def surroundings(rng, outdoors):
-    """What is all around, blurred: a small image on the world, a garden or a room."""
-    height, width = 32, 64
-    lat, lon = np.meshgrid(
-        np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False), indexing='ij'
-    )
+def blurred(rng, height, width, outdoors):
+    """Colours (height, width, 3) of a garden or a room, all around."""
+    angles = np.linspace(-1.5, 1.5, height), np.linspace(-np.pi, np.pi, width, endpoint=False)
+    lat, lon = np.meshgrid(*angles, indexing='ij')
     ball = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
-    colors = (
-        [vary(rng, c, 0.15) for c in ('4a6a2a', '2a3a1a', 'cfe0f0')]
-        if outdoors
-        else [mat.dye(rng), mat.dye(rng) * 0.4, np.array([1, 0.85, 0.6])]
-    )
-    color = m.mix(colors[0], colors[1], smoothstep(-0.6, 0.6, noise(rng, ball, rng.uniform(3, 8))))
+    if outdoors:
+        one, other, bright = (vary(rng, c, 0.15) for c in ('4a6a2a', '2a3a1a', 'cfe0f0'))
+    else:
+        one, other, bright = mat.dye(rng), mat.dye(rng) * 0.4, np.array([1, 0.85, 0.6])
+    color = m.mix(one, other, smoothstep(-0.6, 0.6, noise(rng, ball, rng.uniform(3, 8))))
     lights = smoothstep(0.5, 1.3, noise(rng, ball, rng.uniform(6, 16)))
-    color = m.mix(color, colors[2] * rng.uniform(1, 4), lights)
+    return m.mix(color, bright * rng.uniform(1, 4), lights)
+
+
+def surroundings(rng, outdoors):
+    """Put a small image of what is all around on the world."""
+    height, width = 32, 64
+    color = blurred(rng, height, width, outdoors)
     strength = rng.uniform(0.7, 1.3) if outdoors else rng.uniform(0.25, 0.8)
     image = bpy.data.images.new('surroundings', width, height, float_buffer=True)
     image.colorspace_settings.name = 'Linear Rec.709'
@@ -345,9 +345,8 @@ def look_at(start, target, roll=0.0):
 
 def direction(elevation, azimuth):
     """Unit vector for angles in radians."""
-    return np.array(
-        [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
-    )
+    level = math.cos(elevation)
+    return np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
 
 
 def light(kind, start, energy, color, **settings):
@@ -370,22 +369,12 @@ def lights(rng, outdoors, eye):
     """A sun, or a window and a lamp; now and then a flash from the camera at eye (3,)."""
     if outdoors and rng.random() < 0.75:
         sun = direction(math.radians(rng.uniform(25, 75)), rng.uniform(0, 6.28)) * 50
-        light(
-            'SUN',
-            sun,
-            rng.uniform(2.5, 5),
-            (1, rng.uniform(0.82, 0.97), rng.uniform(0.65, 0.92)),
-            angle=math.radians(rng.uniform(0.5, 6)),
-        )
+        strength, color = rng.uniform(2.5, 5), (1, rng.uniform(0.82, 0.97), rng.uniform(0.65, 0.92))
+        light('SUN', sun, strength, color, angle=math.radians(rng.uniform(0.5, 6)))
         return
     window = direction(math.radians(rng.uniform(15, 75)), rng.uniform(-0.3, 3.5)) * 60
-    light(
-        'AREA',
-        window,
-        65000 * rng.uniform(0.6, 1.3),
-        white_balance(rng),
-        size=math.exp(rng.uniform(math.log(8), math.log(70))),
-    )
+    strength, color = 65000 * rng.uniform(0.6, 1.3), white_balance(rng)
+    light('AREA', window, strength, color, size=math.exp(rng.uniform(math.log(8), math.log(70))))
     if rng.random() < 0.7:
         lamp = direction(math.radians(rng.uniform(20, 80)), rng.uniform(0, 6.28)) * 60
         light('AREA', lamp, 25000 * rng.uniform(0.2, 1), white_balance(rng), size=rng.uniform(10, 60))
@@ -446,9 +435,7 @@ class View:
 
 
 def key_points(food, step=0.35):
-    """Points (n, 3), evenly over what is seen of the key parts from straight above with all toppings
-    taken off.
-    """
+    """Points (n, 3), evenly over what is seen of the key parts from straight above with all toppings taken off."""
     bare = [part for part in food if part.key or 'crumb' in part.values]
     lo, hi = m.bounds([part for part in bare if part.key])
     key = np.concatenate([np.full(len(part.faces), part.key) for part in bare])
@@ -473,16 +460,12 @@ def visible_share(view, points):
 
 
 def frame_roles(view, n=48):
-    """What is seen in n x n fields of the frame: (n, n) of 2 for key parts, 1 for the rest of the food,
-    else 0.
-    """
+    """What is seen in n x n fields of the frame: (n, n) of 2 for key parts, 1 for the rest of the food, else 0."""
     scene, graph, eye = bpy.context.scene, bpy.context.evaluated_depsgraph_get(), Vector(view.eye)
-    roles = [
-        {'key': 2, 'subject': 1}.get(scene.ray_cast(graph, eye, Vector(ray))[4].get('role'), 0)
-        if scene.ray_cast(graph, eye, Vector(ray))[0]
-        else 0
-        for ray in view.rays(n)
-    ]
+    roles = []
+    for ray in view.rays(n):
+        hit, _, _, _, thing, _ = scene.ray_cast(graph, eye, Vector(ray))
+        roles.append({'key': 2, 'subject': 1}.get(thing.get('role'), 0) if hit else 0)
     return np.array(roles).reshape(n, n)
 
 
@@ -513,9 +496,7 @@ def read_linear(path):
 
 
 def exposure(rng, pixels, roles):
-    """Stops that bring the food and the frame to a middle grey without burning the food out or drowning
-    it.
-    """
+    """Stops that bring the food and the frame to a middle grey without burning the food out or drowning it."""
     n = len(pixels)
     mask = np.array(Image.fromarray((roles > 0).astype(np.uint8)).resize((n, n), Image.NEAREST)) > 0
     gray = np.log(pixels @ [0.2126, 0.7152, 0.0722] + 1e-3)
@@ -526,9 +507,7 @@ def exposure(rng, pixels, roles):
 
 
 def develop(rng, image):
-    """What a phone does to a picture (PIL): contrast, saturation, white balance, vignette, noise, JPEG.
-    Bytes.
-    """
+    """The bytes of a picture (PIL) from a phone: contrast, saturation, white balance, vignette, noise, JPEG."""
     a = np.asarray(image, float) / 255
     y, x = np.mgrid[-1 : 1 : a.shape[0] * 1j, -1 : 1 : a.shape[1] * 1j]
     a = m.mix(a, a * a * (3 - 2 * a), np.full(a.shape[:2], rng.uniform(0, 0.3)))
@@ -539,10 +518,8 @@ def develop(rng, image):
     grain = rng.normal(0, 1, a.shape)
     grain = 0.6 * grain + 0.9 * grain.mean(-1, keepdims=True)
     a += grain * math.exp(rng.uniform(math.log(0.002), math.log(0.014))) * np.sqrt(np.clip(a, 0.02, 1))
-    out = io.BytesIO()
-    Image.fromarray((np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)).save(
-        out, 'JPEG', quality=int(rng.uniform(78, 93)), subsampling=2
-    )
+    out, image = io.BytesIO(), Image.fromarray((np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8))
+    image.save(out, 'JPEG', quality=int(rng.uniform(78, 93)), subsampling=2)
     return out.getvalue()
 
 
@@ -583,10 +560,28 @@ def well_exposed(image, roles):
 # ---- one picture ----
 
 
+def hold(rng, half, items):
+    """Put a support, or a hand, under that many foods of half sizes (x, y) in all: how they are turned, how high."""
+    if half[1] < 4 and items == 1 and rng.random() < 0.08:
+        yaw, z = rng.normal(0, 0.3), 9.0
+        add(parts.hand(rng, half[1] - 0.3), place(z=z, yaw=yaw))
+    else:
+        yaw = rng.uniform(0, 2 * np.pi)
+        below, z = support(rng, half)
+        add_all(below, place(yaw=yaw + rng.normal(0, 0.08)))
+    return yaw, z
+
+
+def put(food, matrix):
+    """Add the food at that place; its key points, in the world."""
+    for part in food:
+        add(part, matrix, 'key' if part.key else 'subject')
+    here = key_points(food)
+    return np.column_stack([here, np.ones(len(here))]) @ np.array(matrix).T[:, :3]
+
+
 def serve(rng, kind):
-    """One or two foods of the kind, side by side on something or one in a hand: their key points (a list for
-    each), their radius, the height of their middle.
-    """
+    """One or two foods of the kind: the key points of each, the radius of all, the height of their middle."""
     items = [make(kind, rng) for _ in range(2 if rng.random() < 0.2 else 1)]
     boxes = [m.bounds(food) for food in items]
     depth = [hi[1] - lo[1] for lo, hi in boxes]
@@ -594,22 +589,12 @@ def serve(rng, kind):
         items, boxes, depth = items[:1], boxes[:1], depth[:1]
     half = np.array([max(hi[0] for _, hi in boxes), sum(depth) / 2 + 0.2 * (len(items) - 1)])
     height = max(hi[2] for _, hi in boxes)
-    if half[1] < 4 and len(items) == 1 and rng.random() < 0.08:
-        yaw, z = rng.normal(0, 0.3), 9.0
-        add(parts.hand(rng, half[1] - 0.3), place(z=z, yaw=yaw))
-    else:
-        yaw = rng.uniform(0, 2 * np.pi)
-        below, z = support(rng, half)
-        add_all(below, place(yaw=yaw + rng.normal(0, 0.08)))
+    yaw, z = hold(rng, half, len(items))
     y, points, loose = -half[1], [], len(items) - 1  # two lie a little askew
     for food, deep in zip(items, depth):
         askew = place(rng.normal(0, 0.8) * loose, y + deep / 2, 0, rng.normal(0, 0.08) * loose)
-        matrix = place(z=z, yaw=yaw) @ askew
+        points.append(put(food, place(z=z, yaw=yaw) @ askew))
         y += deep + 0.4
-        for part in food:
-            add(part, matrix, 'key' if part.key else 'subject')
-        here = key_points(food)
-        points.append(np.column_stack([here, np.ones(len(here))]) @ np.array(matrix).T[:, :3])
     return points, max(*half, height * 0.8, 4.5), z + height * 0.4
 
 
@@ -642,9 +627,7 @@ def attempt(rng, kind, size, samples, threads):
 
 
 def picture(seed, kind, size=256, samples=10, threads=1):
-    """JPEG bytes of one picture of that kind, and a dictionary of what was measured. The same seed, the
-    same bytes.
-    """
+    """JPEG bytes of a picture of that kind, and a dictionary of what was measured. The same seed, the same bytes."""
     for number in range(ATTEMPTS):
         try:
             jpeg, facts = attempt(np.random.default_rng([seed, number]), kind, size, samples, threads)

@@ -1,4 +1,4 @@
-"""Where the project's files are, how a file is written, and the one sentence when something is wrong."""
+"""Where the project's files are, and how one is written: whole or not at all."""
 
 import contextlib
 import os
@@ -6,14 +6,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-BUILD = ROOT / 'build'
-
-
-class Problem(Exception):
-    """Something is wrong with what the user gave; the message is one sentence that says what, and what to do."""
-
-    def _render_traceback_(self):  # Jupyter shows this instead of a stack of frames
-        return [str(self)]
+BUILD = Path(os.environ.get('HOTDOG_BUILD', ROOT / 'build')).resolve()  # tests have one of their own
 
 
 @contextlib.contextmanager
@@ -23,8 +16,8 @@ def whole(path):
     os.close(handle)
     partial = Path(partial)
     try:
-        partial.chmod(0o666 & ~umask())  # mkstemp keeps it for the user alone
         yield partial
+        partial.chmod(0o666 & ~umask())  # until here it is for the user alone
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -3,107 +3,81 @@
 What is frozen never changes, so it has to run only once per picture. `cut` takes a network apart: `below` is
 frozen, `above` is trained on what `below` gives. Cut at block 0, everything trains; at the output, only the head.
 
-    net = frozen.with_head(utils.pretrained(), data.classes)
+    net = frozen.with_head(utils.pretrained(), dataset.classes)
     below, above = frozen.cut(net, 'stage4')
-    train_iter = frozen.batches(below, data.train, px, batch_size, shuffle=True)
-    valid_iter = frozen.batches(below, data.valid, px, batch_size)
+    train_iter = below.batches(dataset.train, px, batch_size, train=True)
+    valid_iter = below.batches(dataset.valid, px, batch_size)
     utils.train(above, train_iter, valid_iter, num_epochs, lr)
 
 Afterwards `net` is the trained network: `above` shares its blocks. Shapes: n pictures, 3 colours, px pixels.
 """
 
-import collections
+import contextlib
 import copy
 import functools
 import hashlib
-import inspect
 import itertools
+import json
 import mmap
 import os
-import random
 import shutil
+import time
+from importlib.metadata import version
+from numbers import Integral
 
 import mended_mxnet
 
 import numpy as onp
-from mxnet import autograd, gluon, io, nd, np
+import psutil
+from mxnet import autograd, gluon, io, nd, np, npx, sym
 from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
 from tqdm.auto import tqdm
 
+import heads
+import pictures as reading
 import utils
-from files import BUILD
-from pictures import centre_crop, normalize, open_picture, random_crop
+from files import BUILD, whole
+from problem import Problem, check_classes, check_number, say
+from sources import inherit
 from sources.weights import set_weights, weights_of
 
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
+BATCH, DAY = 32, 24 * 3600
 
-# ---- Heads --------------------------------------------------------------------------------------------------
-
-TOP = (nn.GlobalAvgPool2D, nn.AvgPool2D, nn.Flatten, nn.Dense, nn.Dropout)  # they come after the last feature maps
+# ---- Heads ----------------------------------------------------------------------------------------------------------
 
 
 def with_head(source, classes, head='softmax'):
-    """A copy of the network `source` with a new random head, one output per class. Raises Problem. The heads:
-
-    'softmax': one dense layer (TensorFlow, retrain.py).
-    'dense256': flatten, dense 256, ReLU, dropout 0.5, dense, right after the last feature maps (Chollet, "Building
-    powerful image classification models using very little data", 2016).
-    'batchnorm1024': batch norm, dense 1024, ReLU, dense.
-    """
+    """A copy of the network `source` with a new random head (see heads.on), one output per class. Raises Problem."""
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
-    pool = (
-        [] if isinstance(source.output, nn.Dense) else [nn.GlobalAvgPool2D(), nn.Flatten()]
-    )  # its output is a convolution
-    heads = {
-        'softmax': pool,
-        'dense256': [nn.Flatten(), nn.Dense(256, activation='relu'), nn.Dropout(0.5)],
-        'batchnorm1024': [*pool, nn.BatchNorm(axis=-1), nn.Dense(1024, activation='relu')],
-    }  # oneDNN crashes at axis 1
-    if head not in heads:
-        raise utils.Problem(f'There is no head "{head}"; choose one of {", ".join(heads)}.')
-    features, output = copy.deepcopy(source.features), nn.HybridSequential()
-    while head == 'dense256' and isinstance(features[-1], TOP):
-        features = features[:-1]
-    output.add(*heads[head], nn.Dense(len(classes)))
-    net = Net(features, utils.initialize(output))
-    net.mean, net.std, net.classes = source.mean, source.std, list(classes)
+    check_classes(classes)
+    net = inherit(heads.on(copy.deepcopy(source.features), len(classes), head), source)
+    net.head, net.classes = head, list(classes)
+    utils.initialize(net.output)
     net.collect_params().reset_ctx(utils.where(source))  # ties the copied weights to gradients of their own
     return net
 
 
-class Net(gluon.HybridBlock):
-    """`features`, then `output`: the blocks themselves, not copies."""
-
-    def __init__(self, features, output):
-        super().__init__()
-        self.features, self.output = features, output
-
-    def hybrid_forward(self, F, X):
-        return self.output(self.features(X))
-
-
-# ---- The cut ------------------------------------------------------------------------------------------------
-
-Below = collections.namedtuple('Below', 'run mean std key')  # run: [n, 3, px, px] -> outputs; key: what it computes
+# ---- The cut --------------------------------------------------------------------------------------------------------
 
 
 def cut(net, at):
     """(below, above): `net` in two parts; `at` is the name or number (see `blocks`) of the first block that trains.
 
-    `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is not:
-    training it trains `net`. Raises Problem if `net` has no such place.
+    `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is
+    not: training it trains `net`. Raises Problem if `net` has no such place.
     """
-    first = position(net, at)
-    block = copy.deepcopy(net.features[:first])
+    num_frozen = position(net, at)
+    block = copy.deepcopy(net.features[:num_frozen])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
-    weights = [(name, hashlib.sha1(a).hexdigest()) for name, a in weights_of(block).items()]
-    return Below(hybridize(block), net.mean, net.std, fingerprint([], block, weights)), Net(
-        net.features[first:], net.output
-    )
+    block.apply(utils.fix_statistics)
+    above = heads.Net(net.features[num_frozen:], net.output)
+    facts = 'classes', 'px', 'mean', 'std'  # not its name: a part can't be loaded as the whole
+    return inherit(Below(block), net, facts), inherit(above, net, facts)
 
 
 def hybridize(block):
@@ -121,24 +95,111 @@ def blocks(net):
 
 
 def position(net, at):
+    """The number of blocks below the place `at`, a name or number. Raises Problem."""
     names = blocks(net)
-    if at not in names and at not in range(len(names)):
-        raise utils.Problem(
-            f'There is no place {at!r} to cut this network at; give a number from 0 to '
-            f'{len(names) - 1}, or one of {", ".join(names)}.'
-        )
-    return names.index(at) if at in names else at
+    if at in names:
+        return names.index(at)
+    if isinstance(at, Integral) and 0 <= at < len(names):
+        return int(at)
+    raise Problem(
+        f'There is no place {at!r} to cut this network at; give a number from 0 to {len(names) - 1}, '
+        f'or one of {", ".join(names)}.'
+    )
 
 
-# ---- What the frozen part gives, from the cache if it is there ----------------------------------------------
+class Below:
+    """The frozen part of a network: [n, 3, px, px] -> what the first block above the cut takes.
+
+    It has the mean, std and classes of the network, and a key that says what it computes, whatever it is called.
+    """
+
+    def __init__(self, block):
+        self.block, self.key = hybridize(block), fingerprint(what_it_computes(block))
+
+    def __call__(self, X):
+        with autograd.pause():  # predict mode
+            return self.block(np.array(X, dtype='float32', ctx=utils.devices()[0]))
+
+    def features(self, pictures, px, views=0):
+        """[n, ...]: what it gives for n pictures in their centre crops, kept on disk; with views, view after view.
+
+        A view is a random crop, always the same one: v views of n pictures are v * n rows. Raises Problem.
+        """
+        X = self.kept(pictures, px, views)
+        if X is not None:
+            return X
+        size = 4 * len(pictures) * max(views, 1) * self(onp.zeros((1, 3, px, px), 'f4')).size
+        if size > psutil.virtual_memory().available:
+            raise Problem(f'The memory cannot hold {size / 1e9:.2g} GB of features; cut later or take fewer pictures.')
+        return onp.concatenate([*self.outputs(pictures, px, views)])
+
+    def batches(self, pictures, px, batch_size, train=False, views=0):
+        """Batches of what it gives for [(path, class number), ...]: to train the part above or, in order, to test it.
+
+        Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same: the
+        frozen part runs once for each, and an epoch is `views` times as long. Raises Problem.
+        """
+        utils.check_batches(pictures, px, batch_size)
+        X = self.kept(pictures, px, views)
+
+        def read(rows):
+            if X is None:
+                return self(self.pixels(pictures, px, views, rows))
+            part = X[rows]
+            X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
+            return part
+
+        data_iter = Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, train)
+        data_iter.classes = getattr(pictures, 'classes', None)
+        return data_iter
+
+    def kept(self, pictures, px, views):
+        """The features as an array on disk, computed if they are not there yet; None if the cache can't keep them."""
+        check_number('px', px, 1, whole=True)
+        check_number('views', views, 0, whole=True)
+        contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in pictures]
+        names = [path.name for path, _ in pictures] if views else []  # they decide how a view is cropped
+        path = CACHE / f'{fingerprint(contents, names, self.key, self.mean, self.std, px, views, reading.code())}.npy'
+        num_rows = len(pictures) * max(views, 1)
+        X = read_array(path, num_rows)
+        if X is not None:
+            return X
+        shape = (num_rows, *self(onp.zeros((1, 3, px, px), 'f4')).shape[1:])
+        try:
+            make_room(4 * int(onp.prod(shape)))
+            write_array(path, shape, self.outputs(pictures, px, views))
+        except OSError as error:
+            say(
+                f'What the frozen part gives is not kept, but computed anew each time ({error}); free some space, cut '
+                'later or take fewer pictures to have it once.'
+            )
+            return None
+        return read_array(path, num_rows)
+
+    def outputs(self, pictures, px, views):
+        """Yield what it gives, batch by batch; MXNet computes one in the background while the next is read."""
+        num_rows = len(pictures) * max(views, 1)
+        starts = tqdm(range(0, num_rows, BATCH), 'frozen part', unit='batch', leave=False)
+        rows = (range(i, min(i + BATCH, num_rows)) for i in starts)
+        for Y in utils.one_behind(self(self.pixels(pictures, px, views, some)) for some in rows):
+            yield Y.asnumpy()
+
+    def pixels(self, pictures, px, views, rows):
+        """[n, 3, px, px]: the pixels of the rows, which are all pictures, then all in their next view, and so on."""
+        images = []
+        for row in rows:
+            number, i = divmod(row, len(pictures))
+            image = reading.view(pictures[i][0], px, number if views else None)
+            images.append(reading.normalize(image, self.mean, self.std))
+        return onp.stack(images)
 
 
 class Batches(gluon.data.BatchSampler):
-    """Batches ([n, ...], [n]) of read(rows) and labels; with shuffle in random order and without a short last one."""
+    """Batches ([n, ...], [n]) of read(rows) and labels; with train in random order and without a short last one."""
 
-    def __init__(self, read, labels, batch_size, shuffle=False):
-        order = (gluon.data.RandomSampler if shuffle else gluon.data.SequentialSampler)(len(labels))
-        super().__init__(order, min(batch_size, len(labels)), 'discard' if shuffle else 'keep')
+    def __init__(self, read, labels, batch_size, train=False):
+        order = (gluon.data.RandomSampler if train else gluon.data.SequentialSampler)(len(labels))
+        super().__init__(order, min(batch_size, len(labels)), 'discard' if train else 'keep')
         self.read, self.labels = read, onp.array(labels)
 
     def __iter__(self):
@@ -146,108 +207,68 @@ class Batches(gluon.data.BatchSampler):
             yield np.array(self.read(rows)), np.array(self.labels[rows], dtype='int64')
 
 
-def batches(below, pictures, px, batch_size, shuffle=False, views=0):
-    """Batches of what `below` gives for [(path, class number), ...]: to train the part above (shuffle) or test it.
-
-    Each picture is seen in its centre crop; with `views`, in that many random crops instead, always the same: the
-    frozen part runs once for each, and an epoch is `views` times as long. Raises Problem if the disk is full.
-    """
-    X, pixels = features(below, pictures, px, views), reader(below, pictures, px, views)
-
-    def read(rows):
-        if X is None:
-            return run(below, pixels(rows))
-        part = X[rows]
-        X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
-        return part
-
-    return Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, shuffle)
+# ---- What a frozen part computes, as a key --------------------------------------------------------------------------
 
 
-def features(below, pictures, px, views=0):
-    """[n, ...], on disk: what `below` gives for n pictures (view after view); None if the cache can't hold it.
+def fingerprint(*parts):
+    return hashlib.sha1(repr(parts).encode('utf8', 'surrogateescape')).hexdigest()
 
-    It is computed only once, as long as the frozen part, the pictures and the way they are cropped are the same.
-    """
-    cropping = [inspect.getsource(f) for f in (open_picture, centre_crop, random_crop, normalize)]
-    key = fingerprint(pictures, below.key, below.mean, below.std, px, views, cropping)
-    path, num_rows = CACHE / f'{key}.npy', len(pictures) * max(views, 1)
+
+def what_it_computes(block):
+    """Its operators, their settings and inputs, and a hash of each array of weights, in the order of MXNet's graph."""
+    npx.waitall()  # see weights_of
+    arrays = {p.name: p.data().asnumpy() for p in block.collect_params().values()}
+    found = [version('mxnet')]
+    for node in json.loads(block(sym.var('data').as_np_ndarray()).tojson())['nodes']:
+        if node['name'] in arrays:
+            found.append(hashlib.sha1(arrays[node['name']]).hexdigest())
+        else:
+            found.append((node['op'], node.get('attrs'), [output[:2] for output in node['inputs']]))
+    return found
+
+
+# ---- The cache ------------------------------------------------------------------------------------------------------
+
+
+def read_array(path, num_rows):
+    """The array in the file, on disk and not in memory; None if it is not there, or damaged."""
     try:
         X = onp.load(path, mmap_mode='r')
-    except (OSError, ValueError):  # it is not there, or damaged
-        shape = (num_rows, *run(below, onp.zeros((1, 3, px, px), 'f4')).shape[1:])
-        if not make_room(4 * onp.prod(shape)):
-            return None
-        write(path, shape, outputs(below, reader(below, pictures, px, views), num_rows))
-        X = onp.load(path, mmap_mode='r')
-    os.utime(path)  # just used: it will be the last to be removed
-    return X
-
-
-def fingerprint(pictures, *parts):
-    contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in pictures]
-    return hashlib.sha1(repr((contents, parts)).encode('utf8', 'surrogateescape')).hexdigest()
-
-
-def run(below, X):
-    with autograd.pause():  # predict mode
-        return below.run(np.array(X, ctx=utils.devices()[0]))
-
-
-def reader(below, pictures, px, views=0):
-    """A function from row numbers to pixels [n, 3, px, px]: all pictures, then all in their next view, and so on."""
-
-    def pixels(row):
-        view, i = divmod(row, len(pictures))
-        path, state = pictures[i][0], random.getstate()
-        image = open_picture(path, px)
-        random.seed(f'{path.name} {view}')  # a view is always the same crop ...
-        image = random_crop(image, px) if views else centre_crop(image, px)
-        random.setstate(state)  # ... and other random numbers stay what they would have been
-        return normalize(image, below.mean, below.std)
-
-    return lambda rows: onp.stack([pixels(row) for row in rows])
-
-
-def outputs(below, pixels, num_rows, batch_size=32):
-    """Yield what `below` gives, batch by batch; MXNet computes one in the background while the next is read."""
-    rows = tqdm(range(0, num_rows, batch_size), 'frozen part', unit='batch', leave=False)
-    Ys = (run(below, pixels(range(i, min(i + batch_size, num_rows)))) for i in rows)
-    for Y, _ in itertools.pairwise(itertools.chain(Ys, [None])):
-        yield Y.asnumpy()
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):  # another user's
+        os.utime(path)  # just used: it will be the last to be removed
+    return X if len(X) == num_rows else None
 
 
 def make_room(size):
-    """Whether `size` bytes fit into the cache, when the files that were not used for longest are removed."""
+    """Make room for so many bytes in the cache: the files not used for longest go. Raises OSError if that's not enough.
+
+    What somebody is writing stays, and so does what isn't ours.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
-    files = sorted(CACHE.iterdir(), key=lambda file: file.stat().st_mtime)
-    sizes = [file.stat().st_size for file in files]
-    room = min(CAP, shutil.disk_usage(CACHE).free + sum(sizes))
+    files = [(file.stat().st_mtime, file.stat().st_size, file) for file in CACHE.glob('*.npy') if file.is_file()]
+    for partial in CACHE.glob('*.partial'):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > DAY:  # whoever wrote it was killed
+                partial.unlink()
+    total = sum(size for _, size, _ in files)
+    room = min(CAP, shutil.disk_usage(CACHE).free + total)
     if size > room:
-        print(
-            f'The frozen part gives {size / 1e9:.2g} GB, and the cache holds {room / 1e9:.2g} GB: it is computed anew in every '
-            'epoch. To have it only once, cut later or take fewer pictures.'
-        )
-        return False
-    while size + sum(sizes) > room:
-        files.pop(0).unlink(missing_ok=True)
-        sizes.pop(0)
-    return True
+        raise OSError(f'it takes {size / 1e9:.2g} GB, and the cache {CACHE} holds {room / 1e9:.2g} GB')
+    for _, freed, file in sorted(files):
+        if size + total > room:
+            with contextlib.suppress(OSError):  # another user's
+                file.unlink()
+            total -= freed
 
 
-def write(path, shape, parts):
+def write_array(path, shape, parts):
     """Write the array of `shape` that comes in `parts` to `path`: whole or not at all, and never all in memory."""
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    try:
-        with open(partial, 'wb') as file:
-            onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
-            for part in parts:
-                file.write(part.tobytes())
-        os.replace(partial, path)
-    except OSError as error:
-        raise utils.Problem(f'What the frozen part gives could not be kept ({error}); free some space.') from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as partial, open(partial, 'wb') as file:
+        onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
+        for part in parts:
+            file.write(part.tobytes())
 
 
 # ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
@@ -258,15 +279,18 @@ def int8(below, pictures, px):
 
     Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
     """
-    some = pictures[
-        :: len(pictures) // 16 + 1
-    ]  # in many there is one with extreme numbers, and all are rounded to their scale
+    if not isinstance(below.block, gluon.HybridBlock):  # it is in 8-bit integers
+        return below
+    some = pictures[:: len(pictures) // 16 + 1]  # in many one has extreme numbers, and all are rounded to their scale
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():
-        return quantize(below.run, reader(below, some, px)(range(len(some))))
+        return quantize(below.block, below.pixels(some, px, 0, range(len(some))))
 
-    return below._replace(run=lambda X: quantized()(X), key=fingerprint(some, 'int8', below.key, px))
+    contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in some]
+    small = copy.copy(below)
+    small.block, small.key = lambda X: quantized()(X), fingerprint('int8', contents, below.key, px)
+    return small
 
 
 def quantize(block, X, least=0.99):
@@ -299,12 +323,13 @@ def int8_network(block, weights, X):
     block.collect_params().setattr('_var', None)  # ... and a parameter its NumPy symbol
     block.initialize(force_reinit=True)
     set_weights(block, weights)
-    simple = itertools.takewhile(lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *TOP)), reversed(block))
-    return hybridize(
-        quantize_net_v2(
-            block,
-            calib_data=io.NDArrayIter(nd.array(X), batch_size=8),
-            calib_mode='naive',
-            exclude_layers_match=[layer.name for layer in simple],
-        )
-    )  # the last ones: in float
+    simple = itertools.takewhile(
+        lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *heads.TOP)), reversed(block)
+    )
+    quantized = quantize_net_v2(
+        block,
+        calib_data=io.NDArrayIter(nd.array(X), batch_size=8),
+        calib_mode='naive',
+        exclude_layers_match=[layer.name for layer in simple],  # the last ones: in float
+    )
+    return hybridize(quantized)

@@ -3,9 +3,9 @@
 python lesson.py [kitchen | hotdog | FOLDER]      (or: make lesson DATA=FOLDER)
 """
 
+import sys
 from html import escape
 from pathlib import Path
-import sys
 
 import nbformat
 from nbclient import NotebookClient

@@ -5,7 +5,7 @@ import sys
 
 import psutil
 
-from files import Problem
+from problem import Problem
 
 if 'mxnet' in sys.modules and 'npx' not in globals():  # the latter, where this module is loaded again
     raise Problem(

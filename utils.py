@@ -1,12 +1,10 @@
-"""What the notebooks share, in the order of a lesson: data, networks, training, testing, pictures.
+"""What the notebooks share, in the order of a lesson: data, networks, training, testing, figures.
 
 Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
 """
 
-import collections
-import contextlib
 import copy
-import hashlib
+import itertools
 import json
 import math
 import random
@@ -23,16 +21,18 @@ from gluoncv.data import ImageNet1kAttr
 from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
-from files import BUILD, ROOT, Problem  # noqa: F401, BUILD is for the notebooks
-from pictures import centre_crop, normalize, open_picture, random_crop, readable
-from sources import MEAN, NETWORKS, STD, build  # noqa: F401, MEAN and STD are for the notebooks
-from sources.weights import read_weights, set_weights, weights_of
+import heads
+from files import BUILD, ROOT, whole  # noqa: F401, BUILD is for the notebooks
+from folders import SPLITS, read_folder, share_of  # noqa: F401, two of them are for the notebooks
+from pictures import centre_crop, normalize, open_picture, random_crop
+from problem import Problem, check_classes, check_number, first_names
+from sources import MEAN, NETWORKS, STD, build, inherit  # noqa: F401, MEAN and STD are for the notebooks
+from sources.weights import check_finite, keep_older, read_weights, set_weights, weights_of
 
 
 def seed_everything(seed):
@@ -54,90 +54,23 @@ def where(net):
 
 # ---- Data -----------------------------------------------------------------------------------------------------------
 
-Data = collections.namedtuple('Data', 'classes train valid test')  # the splits are lists of (path, class number)
-SPLITS = {'train': ['train', 'training'], 'valid': ['valid', 'val', 'validation'], 'test': ['test', 'testing']}
-NOT_PICTURES = {'thumbs.db', 'desktop.ini'}
 
+def find_data(data='kitchen'):
+    """The Dataset `data`: 'kitchen' (in the box), 'hotdog' (the book's, downloaded) or any folder of class folders.
 
-def find_data(name='kitchen'):
-    """The data set `name`: 'kitchen' (in the box), 'hotdog' (the book's, downloaded) or any folder of class folders.
-
-    A folder may hold train/, valid/ and test/, or class folders only. What is not there is taken out of the training
-    pictures by `share_of`. Returns Data. Raises Problem.
+    A folder may hold train/, valid/ and test/, or class folders only; see folders.read_folder. Raises Problem.
     """
-    folder = (
-        hotdog() if name == 'hotdog' else ROOT / 'data' / 'kitchen' if name == 'kitchen' else Path(name).expanduser()
-    )
+    if data == 'kitchen':
+        folder = ROOT / 'data' / 'kitchen'
+    elif data == 'hotdog':
+        folder = hotdog()
+    else:
+        folder = Path(data).expanduser()
     if not folder.is_dir():
         raise Problem(
             f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.'
         )
-    parts = {split: p for p in subfolders(folder) for split, names in SPLITS.items() if p.name.lower() in names}
-    parts.setdefault('train', folder)
-    classes = [p.name for p in subfolders(parts['train'])]
-    if len(classes) < 2:
-        raise Problem(
-            f'{parts["train"]} has {len(classes)} class folders ({", ".join(classes) or "none"}); '
-            'put the pictures of each class into a folder of its own, two at least.'
-        )
-    data = Data(classes, **split_by_hash({split: list_pictures(part, classes) for split, part in parts.items()}))
-    check_counts(folder, data)
-    return data
-
-
-def subfolders(folder):
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
-
-
-def list_pictures(folder, classes):
-    """[(path, class number), ...] of all readable pictures; the others are named and skipped."""
-    if [p.name for p in subfolders(folder)] != classes:
-        raise Problem(
-            f'{folder} has the classes {", ".join(p.name for p in subfolders(folder)) or "none"}, '
-            f'but the training pictures have {", ".join(classes)}; make them the same.'
-        )
-    files = [
-        (path, i)
-        for i, name in enumerate(classes)
-        for path in sorted((folder / name).iterdir())
-        if path.is_file() and not path.name.startswith('.') and path.name.lower() not in NOT_PICTURES
-    ]
-    bad = {path for path, _ in tqdm(files, desc=f'checking {folder.name}', leave=False) if not readable(path)}
-    if bad:
-        names = ', '.join(str(path.relative_to(folder)) for path in sorted(bad)[:5])
-        text = (
-            f"{len(bad)} of {len(files)} files in {folder} are skipped, since they can't be read as pictures: "
-            f'{names}{" ..." if len(bad) > 5 else ""}'
-        )
-        print(text.encode('utf8', 'replace').decode())  # a name may have bytes that are no text
-    return [(path, i) for path, i in files if path not in bad]
-
-
-def share_of(path):
-    """A number in [0, 1) that depends on the file's name only, so that a picture never changes sides."""
-    return int(hashlib.sha1(path.name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16**8
-
-
-def split_by_hash(found):
-    """{split: pictures}: a split that was not found is a fifth, chosen by hash, of the training pictures."""
-    train, low = found['train'], 0
-    for split in ('valid', 'test'):
-        if split not in found:
-            found[split] = [(path, i) for path, i in train if low <= share_of(path) < low + 0.2]
-            low += 0.2
-    return {**found, 'train': [(path, i) for path, i in train if share_of(path) >= low]}
-
-
-def check_counts(folder, data):
-    counts = {split: collections.Counter(i for _, i in getattr(data, split)) for split in SPLITS}
-    empty = [i for i in range(len(data.classes)) if any(counts[split][i] == 0 for split in SPLITS)]
-    if empty:
-        table = '; '.join(
-            f'{data.classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS) for i in empty[:3]
-        )
-        raise Problem(
-            f'{len(empty)} of {len(data.classes)} classes in {folder} lack pictures ({table}); add some to them.'
-        )
+    return read_folder(folder)
 
 
 def hotdog():
@@ -160,25 +93,44 @@ def hotdog():
     return ROOT / 'data' / 'hotdog'
 
 
-def batches(pictures, net, px, batch_size, augment=False):
+def batches(pictures, net, px, batch_size, train=False):
     """A DataLoader of ([n, 3, px, px], [n]) over [(path, class number), ...], normalised as `net` expects.
 
-    With augment, for training: in random order, random crops, and without a last batch that is not full.
+    With train: in random order, random crops, and without a last batch that is not full. Raises Problem.
     MXNet computes in the background while the next pictures are read, so worker processes would not make it faster.
     """
+    check_batches(pictures, px, batch_size)
+    crop = random_crop if train else centre_crop
 
     def transform(path, label):
-        image = open_picture(path, px)
-        return normalize(random_crop(image, px) if augment else centre_crop(image, px), net.mean, net.std), label
+        image = crop(open_picture(path, px), px)
+        return normalize(image, net.mean, net.std), label
 
-    dataset = gluon.data.SimpleDataset(pictures).transform(transform)
-    return gluon.data.DataLoader(
-        dataset,
+    loader = gluon.data.DataLoader(
+        gluon.data.SimpleDataset(pictures).transform(transform),
         min(batch_size, len(pictures)),
-        shuffle=augment,
-        num_workers=0,
-        last_batch='discard' if augment else 'keep',
+        shuffle=train,
+        last_batch='discard' if train else 'keep',
     )
+    loader.classes = getattr(pictures, 'classes', None)
+    return loader
+
+
+def check_batches(pictures, px, batch_size):
+    check_number('px', px, 1, whole=True)
+    check_number('batch_size', batch_size, 1, whole=True)
+    if not pictures:
+        raise Problem('There are no pictures to make batches of; give a list of (path, class number).')
+
+
+def check_same_classes(net, data_iter):
+    """Raises Problem if both say which classes they have, and they are not the same ones in the same order."""
+    known, given = getattr(net, 'classes', None), getattr(data_iter, 'classes', None)
+    if known and given and known != given:
+        raise Problem(
+            f'The network knows {first_names(known)} and the pictures are of {first_names(given)}; rename the folders '
+            'or take the network that belongs to them.'
+        )
 
 
 # ---- Networks -------------------------------------------------------------------------------------------------------
@@ -191,6 +143,7 @@ def pretrained(name='resnet18_v2'):
 
 def from_scratch(classes, name='resnet18_v2'):
     """The network `name` with random weights (Xavier) and one output per class."""
+    check_classes(classes)
     return initialize(build(name, classes))
 
 
@@ -201,6 +154,7 @@ def initialize(block):
 
 def with_new_head(source, classes):
     """A copy of the source network, not a reference to it, with a new output layer: random, one output per class."""
+    check_classes(classes)
     net = copy.deepcopy(source)
     net.classes = list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
@@ -209,125 +163,195 @@ def with_new_head(source, classes):
 
 
 def save(net, path, px):
-    """Write `net` with its classes to `path`, whole or not at all."""
-    path = Path(path)
-    metadata = {'network': net.network, 'classes': json.dumps(net.classes), 'px': str(px)}
-    partial = path.with_name(path.name + '.partial')
+    """Write `net`, with what it was trained for, to `path`; what was there is kept beside it. Raises Problem."""
+    check_number('px', px, 1, whole=True)
+    path, weights = Path(path).expanduser(), weights_of(net)
+    check_finite(weights)
+    if not hasattr(net, 'network'):
+        raise Problem(
+            'This is a part of a network or one of your own, which load does not know; save the whole network.'
+        )
+    facts = {
+        'network': net.network,
+        'head': net.head,
+        'px': px,
+        'classes': net.classes,
+        'mean': net.mean,
+        'std': net.std,
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights_of(net), partial, metadata)
-        partial.replace(path)
+        with whole(path) as partial:
+            save_file(weights, partial, {name: json.dumps(fact) for name, fact in facts.items()})
+            keep_older(path)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None
 
 
 def load(path):
-    """The network that `save` wrote."""
-    weights, metadata = read_weights(path)
-    if not {'network', 'classes', 'px'} <= metadata.keys():
-        raise Problem(f'{path} was not written by utils.save: it does not say which network and classes it holds.')
-    net = set_weights(build(metadata['network'], json.loads(metadata['classes'])), weights)
-    net.px = int(metadata['px'])
-    return net
+    """The network that `save` wrote. Raises Problem."""
+    weights, facts = read_weights(path)
+    try:
+        facts = {name: json.loads(fact) for name, fact in facts.items()}
+        net = build(facts['network'], facts['classes'])
+        if facts['head'] != 'softmax':
+            net = inherit(heads.on(net.features, len(net.classes), facts['head']), net)
+        net.head, net.px, net.mean, net.std = facts['head'], facts['px'], facts['mean'], facts['std']
+    except (KeyError, TypeError, ValueError):
+        raise Problem(f'{path} was not written by utils.save: it does not say what network it holds.') from None
+    return set_weights(net, weights)
 
 
-def freeze(net, blocks):
-    """Freeze the first `blocks` children of net.features: weights *and* BatchNorm statistics. Call it before training."""
-    for block in list(net.features)[:blocks]:
-        block.collect_params().setattr('grad_req', 'null')
+def freeze(net, num_frozen):
+    """Freeze the first blocks of net.features, weights *and* BatchNorm statistics, and let the others train."""
+    check_number('num_frozen', num_frozen, 0, whole=True)
+    if num_frozen > len(net.features):
+        raise Problem(f'num_frozen is {num_frozen}, and the network has {len(net.features)} blocks; give that at most.')
+    for i, block in enumerate(net.features):
+        block.collect_params().setattr('grad_req', 'null' if i < num_frozen else 'write')
         block.apply(fix_statistics)
 
 
 def fix_statistics(block):
     """Let a BatchNorm that has nothing to learn use its own statistics in training, as it will in testing.
 
-    MXNet would use those of the batch, and moves its own only where gradients pass: the first layer of resnet18_v2 never does.
+    MXNet would use those of the batch, and moves its own only where gradients pass: the first layer of resnet18_v2
+    never does. One that learns again gets back what it had.
     """
-    if isinstance(block, gluon.nn.BatchNorm) and block.gamma.grad_req == block.beta.grad_req == 'null':
-        block._kwargs['use_global_stats'] = True
+    if isinstance(block, gluon.nn.BatchNorm):
+        if not hasattr(block, 'global_stats'):
+            block.global_stats = block._kwargs['use_global_stats']
+        learns = {block.gamma.grad_req, block.beta.grad_req} != {'null'}
+        block._kwargs['use_global_stats'] = block.global_stats if learns else True
 
 
 # ---- Training -------------------------------------------------------------------------------------------------------
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C in a training; `history` is its table so far."""
+
+    def __init__(self, history, num_epochs):
+        super().__init__(f'Stopped after {len(history)} of {num_epochs} epochs.')
+        self.history = history
+
+    def _render_traceback_(self):  # see Problem
+        return [str(self)]
+
+
 def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
 
-    Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds.
-    Stops at Ctrl-C and gives back what it has.
+    Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds. Raises Stopped
+    at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
     """
+    check_number('num_epochs', num_epochs, 1, whole=True)
+    for name, value in {'lr': lr, 'wd': wd, 'head': head}.items():
+        check_number(name, value)
+    for data_iter in train_iter, valid_iter:
+        check_same_classes(net, data_iter)
     net.collect_params().reset_ctx(devices())
     net.output.collect_params().setattr('lr_mult', head)
     net.apply(fix_statistics)
     net.hybridize(static_alloc=True, static_shape=True)
     trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': lr, 'wd': wd})
-    rows, best, best_weights = [], -1, None
-    with tqdm(total=num_epochs * len(train_iter), unit='batch', leave=False) as bar:
-        try:
+    rows, best, best_weights = [], -1, known_weights(net)
+    try:
+        with tqdm(total=num_epochs * len(train_iter), desc='training', unit='batch', leave=False) as bar:
             for epoch in range(1, num_epochs + 1):
                 row = train_epoch(net, trainer, train_iter, bar)
-                rows.append({'epoch': epoch, **row, 'valid': accuracy(*predictions(net, valid_iter))})
-                bar.set_postfix({'epoch': epoch, 'loss': f'{row["loss"]:.3f}', 'valid': f'{rows[-1]["valid"]:.3f}'})
-                if rows[-1]['valid'] > best:
-                    best, best_weights = rows[-1]['valid'], weights_of(net)
-        except KeyboardInterrupt:
-            print(f'Stopped after {len(rows)} of {num_epochs} epochs.')
-    net.hybridize(active=False)  # so that it can be copied
-    npx.waitall()  # see weights_of
-    if best_weights:
-        set_weights(net, best_weights)
+                valid = accuracy(*predictions(net, valid_iter))
+                rows.append({'epoch': epoch, **row, 'valid': valid})
+                bar.set_postfix({'epoch': epoch, 'loss': f'{row["loss"]:.3f}', 'valid': f'{valid:.3f}'})
+                if valid > best:
+                    best, best_weights = valid, weights_of(net)
+    except KeyboardInterrupt:
+        raise Stopped(history_of(rows), num_epochs) from None
+    finally:
+        net.hybridize(active=False)  # so that it can be copied
+        set_weights(net, best_weights) if best_weights else initialize(net)
+    return history_of(rows)
+
+
+def known_weights(net):
+    """The weights of `net`, to go back to; None before its first picture, where they are random and have no shape."""
+    try:
+        return weights_of(net)
+    except Problem:
+        return None
+
+
+def history_of(rows):
     return pd.DataFrame(rows, columns=['epoch', 'loss', 'train', 'valid', 'pictures/s', 'seconds'])
 
 
 def train_epoch(net, trainer, train_iter, bar):
-    """One pass over `train_iter`, each batch shared among the devices: mean loss, train accuracy and speed."""
-    loss_fn, contexts, started, sums = gluon.loss.SoftmaxCrossEntropyLoss(), where(net), time.time(), []
-    for X, y in train_iter:
-        Xs, ys = (gluon.utils.split_and_load(part, contexts, even_split=False) for part in (X, y))
-        with autograd.record():
-            outputs = [net(X) for X in Xs]
-            losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
-        for loss in losses:
-            loss.backward()
-        trainer.step(len(y))
-        sums.append([(l.sum(), (o.argmax(1) == y).sum()) for l, o, y in zip(losses, outputs, ys)])
-        if len(sums) > 1:
-            sums[-2] = numbers(sums[-2])  # waits for the batch before this one, so that MXNet is never idle
+    """One pass over `train_iter`: mean loss, train accuracy and speed. Raises Problem."""
+    contexts, started = where(net), time.time()
+    sums, num_seen = onp.zeros(2), 0
+    for parts, n in one_behind(train_step(net, trainer, X, y, contexts) for X, y in train_iter):
+        loss, correct = onp.sum([[float(loss), float(correct)] for loss, correct in parts], 0)
+        if not math.isfinite(loss):
+            raise Problem('The loss is no longer a number, since the steps were too large; take a smaller lr.')
+        sums += loss, correct
+        num_seen += n
         bar.update()
-    loss, correct = onp.sum([*sums[:-1], numbers(sums[-1])], 0) / (len(sums) * len(y))
     npx.waitall()  # the last batch is not done before its gradients are
     seconds = time.time() - started
-    return {'loss': loss, 'train': correct, 'pictures/s': len(sums) * len(y) / seconds, 'seconds': seconds}
+    loss, correct = sums / num_seen
+    return {'loss': loss, 'train': correct, 'pictures/s': num_seen / seconds, 'seconds': seconds}
 
 
-def estimate(data, px, batch_size):
+def train_step(net, trainer, X, y, contexts):
+    """A step of gradient descent on one batch, shared among devices: ([(sum of losses, correct), ...], pictures)."""
+    Xs = gluon.utils.split_and_load(X, contexts, even_split=False)
+    ys = gluon.utils.split_and_load(y, contexts, even_split=False)
+    loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
+    with autograd.record():
+        outputs = [net(X) for X in Xs]
+        losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
+    for loss in losses:
+        loss.backward()
+    trainer.step(len(y))
+    correct = [(output.argmax(1) == y).sum() for output, y in zip(outputs, ys)]
+    return [(loss.sum(), right) for loss, right in zip(losses, correct)], len(y)
+
+
+def one_behind(results):
+    """Each result when the next was begun: MXNet computes that in the background while we wait for this one."""
+    for result, _ in itertools.pairwise(itertools.chain(results, [None])):
+        yield result
+
+
+def estimate(dataset, px, batch_size):
     """Seconds that an epoch takes on this machine, from three steps of training on one batch."""
-    net = from_scratch(data.classes)
-    first, second = data.train[:batch_size], data.valid[:batch_size]
-    history = train(net, batches(first, net, px, batch_size, augment=True), batches(second, net, px, batch_size), 3, 0)
-    return (len(data.train) + len(data.valid) / 3) / history['pictures/s'].iloc[-1]  # a third: forward, not backward
-
-
-def numbers(parts):
-    return onp.sum([[float(a), float(b)] for a, b in parts], 0)
+    net = from_scratch(dataset.classes)
+    train_iter = batches(dataset.train[:batch_size], net, px, batch_size, train=True)
+    history = train(net, train_iter, batches(dataset.valid[:batch_size], net, px, batch_size), 3, lr=0)
+    num_pictures = len(dataset.train) + len(dataset.valid) / 3  # a third: forward, not backward
+    return num_pictures / history['pictures/s'].iloc[-1]
 
 
 # ---- Testing --------------------------------------------------------------------------------------------------------
 
 
 def predictions(net, data_iter):
-    """(probabilities [n, c], class numbers [n]) of `net` in predict mode."""
-    outputs, labels, contexts = [], [], where(net)
-    for X, y in data_iter:
-        Xs = gluon.utils.split_and_load(X, contexts[: len(X)], even_split=False)  # MXNet can't have empty parts
-        outputs.append([npx.softmax(net(X)) for X in Xs])
+    """(probabilities [n, c], class numbers [n]) of `net` in predict mode. Raises Problem."""
+    check_same_classes(net, data_iter)
+    contexts, probabilities, labels = where(net), [], []
+    for parts, y in one_behind((outputs(net, X, contexts), y) for X, y in data_iter):
+        probabilities += [part.asnumpy() for part in parts]
         labels.append(y.asnumpy())
-        if len(outputs) > 1:
-            outputs[-2] = [p.asnumpy() for p in outputs[-2]]
-    outputs[-1] = [p.asnumpy() for p in outputs[-1]]
-    return onp.concatenate([p for parts in outputs for p in parts]), onp.concatenate(labels)
+    if not labels:
+        raise Problem('There are no pictures to predict; give batches of some.')
+    check_finite({'output': onp.concatenate(probabilities)})
+    return onp.concatenate(probabilities), onp.concatenate(labels)
+
+
+def outputs(net, X, contexts):
+    """The probabilities of a batch, a part on each device."""
+    Xs = gluon.utils.split_and_load(X, contexts[: len(X)], even_split=False)  # MXNet can't have empty parts
+    return [npx.softmax(net(X)) for X in Xs]
 
 
 def accuracy(probabilities, labels):
@@ -345,21 +369,20 @@ def interval(share, n, z=1.96):
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
-def predict(net, path, px=None, top=5):
-    """{class: probability} of the picture at `path`, the `top` most likely classes first."""
-    px = px or getattr(net, 'px', None)
+def predict(net, picture, px=None, top=5):
+    """{class: probability} of a picture (a file, PIL image or array), the `top` most likely first. Raises Problem."""
+    px = getattr(net, 'px', None) if px is None else px
     if px is None:
         raise Problem('The network does not say for which size it was trained; give px: utils.predict(net, path, 128).')
-    try:
-        image = open_picture(path, px)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Problem(f"{path} can't be read as a picture; give the path of a JPEG or PNG file.") from None
-    X = np.array(normalize(centre_crop(image, px), net.mean, net.std))[None]
+    check_number('px', px, 1, whole=True)
+    check_number('top', top, 1, whole=True)
+    X = np.array(normalize(centre_crop(open_picture(picture, px), px), net.mean, net.std))[None]
     p = npx.softmax(net(X.as_in_ctx(where(net)[0])))[0].asnumpy()
+    check_finite({'output': p})
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
 
 
-# ---- Pictures -------------------------------------------------------------------------------------------------------
+# ---- Figures --------------------------------------------------------------------------------------------------------
 
 COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue', 'head': 'tab:green'}  # the same in every figure
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})

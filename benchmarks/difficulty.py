@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 def kinds():
     """A table with the kind of each kitchen picture, and 1 if that kind is hard, by path."""
     folder = utils.ROOT / 'data' / 'kitchen'
-    table = pd.read_csv(folder / 'kitchen.csv')
+    table = pd.read_csv(folder.with_suffix('.csv'))
     return table.set_index(folder / table.file)[['kind', 'hard']]
 
 

@@ -1,4 +1,4 @@
-"""Which source network: a row for each says how it is built, where its weights come from and what colours it expects."""
+"""Which source network: a row for each says how it is built, where its weights are and what colours it expects."""
 
 import collections
 
@@ -6,7 +6,8 @@ import mended_mxnet
 
 from mxnet.gluon.model_zoo import vision
 
-from files import ROOT, Problem
+from files import ROOT
+from problem import Problem
 from sources import lite0
 from sources.weights import read_weights
 
@@ -37,6 +38,14 @@ def build(name, classes):
         raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
     source = NETWORKS[name]
     net = source.builder(classes=len(classes))
-    net.network, net.classes = name, list(classes)
+    net.network, net.head, net.classes = name, 'softmax', list(classes)
     net.mean, net.std = source.mean, source.std
+    return net
+
+
+def inherit(net, source, names=('network', 'head', 'classes', 'px', 'mean', 'std')):
+    """`net` with what `source` was trained for: a network says so wherever it goes."""
+    for name in names:
+        if hasattr(source, name):
+            setattr(net, name, getattr(source, name))
     return net

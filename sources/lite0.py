@@ -9,7 +9,7 @@ import mended_mxnet
 from mxnet.gluon import nn
 from mxnet.util import is_np_array
 
-from files import Problem
+from problem import Problem
 from sources.torch_file import read_tensors
 
 MEAN = (127 / 255,) * 3  # its own normalisation, (RGB in 0..1 - MEAN) / STD, is not ImageNet's usual one
@@ -126,10 +126,8 @@ def weights():
 def gluon_name(name):
     """'_blocks.3._bn1.weight' -> 'features.7.bn1.gamma' (four layers come before the blocks)."""
     *place, kind = name.split('.')
-    if place[0] == '_blocks':
-        layer = f'features.{int(place[1]) + 4}.{place[2][1:]}'
-    else:
-        layer = LAYERS[place[0]]
+    inside = place[0] == '_blocks'
+    layer = f'features.{int(place[1]) + 4}.{place[2][1:]}' if inside else LAYERS[place[0]]
     return f'{layer}.{KINDS[kind] if "bn" in place[-1] else kind}'
 
 

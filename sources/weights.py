@@ -7,30 +7,37 @@ import mended_mxnet
 
 import numpy as onp
 from mxnet import nd, np, npx
+from mxnet.gluon.parameter import DeferredInitializationError
 from mxnet.util import is_np_array
 from safetensors import SafetensorError, safe_open
 
-from files import Problem
+from problem import Problem, say
 
 
 def weights_of(net):
     """{name: array} of all weights and BatchNorm statistics."""
     npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
-    return {
-        name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy())
-        for name, p in net._collect_params_with_prefix().items()
-    }
+    params = net._collect_params_with_prefix()
+    try:
+        return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy()) for name, p in params.items()}
+    except DeferredInitializationError:
+        raise Problem(
+            'The shapes of the weights are not known before the network has seen a picture; show it one first: '
+            'net(np.zeros((1, 3, px, px))).'
+        ) from None
 
 
 def set_weights(net, weights):
     """Fill `net` with {name: array}, on all its devices. Raises Problem if a name or a shape is not the network's."""
     npx.waitall()  # see weights_of
+    check_finite(weights)
     params = net._collect_params_with_prefix()
     for name in sorted(params.keys() | weights.keys()):
         needed, found = (both[name].shape if name in both else 'nothing' for both in (params, weights))
         if not fits(needed, found):
+            needed = str(needed).replace('-1', 'any')
             raise Problem(
-                f"The weights don't fit the network: {name} takes {str(needed).replace('-1', 'any')}, and they have {found}; "
+                f"The weights don't fit the network: {name} takes {needed}, and they have {found}; "
                 'take the file that belongs to it.'
             )
     array = np.array if is_np_array() else nd.array
@@ -42,6 +49,13 @@ def set_weights(net, weights):
     return net
 
 
+def check_finite(arrays):
+    """Raises Problem if one of {name: array} has something in it that is not a number."""
+    for name, array in arrays.items():
+        if not onp.isfinite(array).all():
+            raise Problem(f'{name} is not a number in some places, as after too large steps; train with a smaller lr.')
+
+
 def fits(needed, found):
     """Whether a shape is the one that is needed, which may have a side that no picture has made known yet (-1)."""
     return len(needed) == len(found) and all(n in (-1, f) for n, f in zip(needed, found))
@@ -49,7 +63,7 @@ def fits(needed, found):
 
 def read_weights(path, sha256=None, advice='give a file that utils.save wrote.'):
     """({name: array}, metadata) of a safetensors file, which must have the SHA-256 if there is one. Raises Problem."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise Problem(f'There is no file {path}; {advice}')
     wrong = Problem(f'{path} is damaged or not a file of weights; {advice}')
@@ -58,5 +72,13 @@ def read_weights(path, sha256=None, advice='give a file that utils.save wrote.')
     try:
         with safe_open(path, 'numpy') as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError:
+    except (SafetensorError, OSError):
         raise wrong from None
+
+
+def keep_older(path):
+    """If `path` is there, give it another name, so that nothing that was trained is lost, and say so."""
+    if path.is_file():
+        older = path.with_stem(f'{path.stem}.previous')
+        path.replace(older)
+        say(f'{path.name} was there already; that one is now {older.name}.')

@@ -1,6 +1,7 @@
 """frozen.py with small pictures of noise and networks with random weights."""
 
 import copy
+import functools
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 import mended_mxnet
+import pictures as pictures_module
 
 import numpy as onp
 import pytest
@@ -71,7 +73,9 @@ def resnet():
 def counting(below):
     """(`below`, a list that grows by the batch size whenever it runs)"""
     calls = []
-    return below._replace(run=lambda X: calls.append(len(X)) or below.run(X)), calls
+    block = below.block
+    below.block = lambda X: calls.append(len(X)) or block(X)
+    return below, calls
 
 
 def all_batches(data_iter):
@@ -112,8 +116,8 @@ def test_no_such_place(resnet, at):
 
 def train_above(net, at, pictures, px, lr=0.1):
     below, above = frozen.cut(net, at)
-    train_iter = frozen.batches(below, pictures, px, 4, shuffle=True)
-    valid_iter = frozen.batches(below, pictures[:2], px, 4)
+    train_iter = below.batches(pictures, px, 4, train=True)
+    valid_iter = below.batches(pictures[:2], px, 4)
     return below, above, utils.train(above, train_iter, valid_iter, 1, lr, head=1)
 
 
@@ -129,8 +133,8 @@ def check_frozen(net, at, pictures, px):
         i for i, block in enumerate(net.features) if any(p.grad_req != 'null' for p in block.collect_params().values())
     }  # a BatchNorm without weights at the bottom gets no gradient and stays
     assert moved == {block for block in trained if block >= first}
-    X = np.array(frozen.reader(below, pictures, px)(range(2)))
-    Y = above(np.array(frozen.features(below, pictures, px)[:2])).asnumpy()
+    X = np.array(below.pixels(pictures, px, 0, range(2)))
+    Y = above(np.array(below.features(pictures, px)[:2])).asnumpy()
     assert onp.allclose(net(X).asnumpy(), Y, rtol=1e-3, atol=1e-3 * abs(Y).max())
 
 
@@ -147,11 +151,11 @@ def test_every_family(pictures, name, at):
 
 def test_all_that_is_below_is_frozen_in_every_mode(resnet, pictures):
     below, _ = frozen.cut(resnet, 'stage2')
-    X = np.array(frozen.reader(below, pictures, 32)(range(4)))
-    before, Y = utils.weights_of(below.run), frozen.run(below, X)
+    X = np.array(below.pixels(pictures, 32, 0, range(4)))
+    before, Y = utils.weights_of(below.block), below(X)
     with autograd.record():
-        assert (frozen.run(below, X) == Y).all()
-    assert all((before[name] == a).all() for name, a in utils.weights_of(below.run).items())
+        assert (below(X) == Y).all()
+    assert all((before[name] == a).all() for name, a in utils.weights_of(below.block).items())
 
 
 def trained_twice(source, pictures, at, px):
@@ -267,13 +271,13 @@ def test_no_such_head(resnet):
 
 def test_it_runs_once_per_picture(resnet, pictures, cache):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
-    first = onp.array(frozen.features(below, pictures, 32))
+    first = onp.array(below.features(pictures, 32))
     assert sum(calls) == 1 + 12  # one, to learn the shape
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
-    assert (frozen.features(below, pictures, 32) == first).all() and not calls
+    assert (below.features(pictures, 32) == first).all() and not calls
     assert len(list(cache.iterdir())) == 1
     assert onp.allclose(
-        first[3:5], resnet.features[:7](np.array(frozen.reader(below, pictures, 32)([3, 4]))).asnumpy(), atol=1e-5
+        first[3:5], resnet.features[:7](np.array(below.pixels(pictures, 32, 0, [3, 4]))).asnumpy(), atol=1e-5
     )
 
 
@@ -296,31 +300,31 @@ def test_another_question_is_another_file(resnet, pictures, cache):
         ],
         start=1,
     ):
-        frozen.features(frozen.cut(net, at)[0], some, px, views)
+        frozen.cut(net, at)[0].features(some, px, views)
         assert len(list(cache.iterdir())) == number
 
 
 def test_a_changed_picture_is_seen(resnet, pictures):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
-    before, path = onp.array(frozen.features(below, pictures, 32)), pictures[5][0]
+    before, path = onp.array(below.features(pictures, 32)), pictures[5][0]
     stat = path.stat()
     Image.fromarray(255 - onp.asarray(Image.open(path))).save(path)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     calls.clear()
-    after = frozen.features(below, pictures, 32)
+    after = below.features(pictures, 32)
     assert calls and [i for i in range(12) if (before[i] != after[i]).any()] == [5]
 
 
 def test_a_changed_crop_is_seen(resnet, pictures, monkeypatch):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
-    frozen.features(below, pictures, 32)
+    below.features(pictures, 32)
     calls.clear()
 
     def centre_crop(image, px):
         return image.resize((px, px))
 
-    monkeypatch.setattr(frozen, 'centre_crop', centre_crop)
-    frozen.features(below, pictures, 32)
+    monkeypatch.setattr(pictures_module, 'centre_crop', centre_crop)
+    below.features(pictures, 32)
     assert calls
 
 
@@ -328,13 +332,16 @@ def test_a_changed_crop_is_seen(resnet, pictures, monkeypatch):
 def test_an_interrupted_run_leaves_nothing(resnet, pictures, cache, error):
     below, _ = frozen.cut(resnet, 'stage3')
 
-    def run(X):
+    block = below.block
+
+    def fails(X):
         if X.shape[0] > 1:  # not the one that tells the shape
             raise error
-        return below.run(X)
+        return block(X)
 
+    below.block = fails
     with pytest.raises(error):
-        frozen.features(below._replace(run=run), pictures, 32)
+        below.features(pictures, 32)
     assert not list(cache.iterdir())
 
 
@@ -347,51 +354,51 @@ def test_a_killed_run_leaves_no_half_file(cache):
 
     child = os.fork()
     if child == 0:
-        frozen.write(cache / 'x.npy', (2, 5), parts())
+        frozen.write_array(cache / 'x.npy', (2, 5), parts())
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert not (cache / 'x.npy').exists()
-    frozen.write(cache / 'x.npy', (2, 5), iter([onp.ones((1, 5), 'f4')] * 2))
+    frozen.write_array(cache / 'x.npy', (2, 5), iter([onp.ones((1, 5), 'f4')] * 2))
     assert (onp.load(cache / 'x.npy') == onp.ones((2, 5))).all()
 
 
 def test_a_damaged_file_is_computed_again(resnet, pictures, cache):
     below, calls = counting(frozen.cut(resnet, 'stage3')[0])
-    good = onp.array(frozen.features(below, pictures, 32))
+    good = onp.array(below.features(pictures, 32))
     (file,) = cache.iterdir()
     file.write_bytes(file.read_bytes()[:-10])
     calls.clear()
-    assert (frozen.features(below, pictures, 32) == good).all() and calls
+    assert (below.features(pictures, 32) == good).all() and calls
 
 
 def test_what_was_not_used_for_longest_is_removed(resnet, pictures, cache, monkeypatch):
     below, calls = counting(frozen.cut(resnet, 'stage4')[0])
     one, two, three, four = ([*pictures[i:], *pictures[:i]] for i in range(4))
-    still_open = frozen.batches(below, two, 32, 4)
+    still_open = below.batches(two, 32, 4)
     expected = all_batches(still_open)
     for hours, some in ((1, one), (3, two), (2, three)):
-        file = frozen.features(below, some, 32).filename
+        file = below.features(some, 32).filename
         os.utime(file, (file.stat().st_mtime - 3600 * hours,) * 2)
     monkeypatch.setattr(frozen, 'CAP', 3 * file.stat().st_size)
-    frozen.features(below, three, 32)  # used again: now the newest, and `two` the oldest
-    frozen.features(below, four, 32)
+    below.features(three, 32)  # used again: now the newest, and `two` the oldest
+    below.features(four, 32)
     assert len(list(cache.iterdir())) == 3
     calls.clear()
     for some in (one, three, four):
-        frozen.features(below, some, 32)
+        below.features(some, 32)
     assert not calls
     assert all((a == b).all() for a, b in zip(expected[0], all_batches(still_open)[0]))  # removed, and still readable
-    frozen.features(below, two, 32)
+    below.features(two, 32)
     assert calls
 
 
 def test_larger_than_the_cache(resnet, pictures, cache, monkeypatch, capsys):
     below, calls = counting(frozen.cut(resnet, 'stage4')[0])
-    kept = all_batches(frozen.batches(below, pictures, 32, 5))
+    kept = all_batches(below.batches(pictures, 32, 5))
     for file in cache.iterdir():
         file.unlink()
     monkeypatch.setattr(frozen, 'CAP', 1000)
-    assert frozen.features(below, pictures, 32) is None
-    computed = frozen.batches(below, pictures, 32, 5)
+    assert below.features(pictures, 32) is None
+    computed = below.batches(pictures, 32, 5)
     assert 'computed anew in every epoch' in capsys.readouterr().out and not list(cache.iterdir())
     for _ in range(2):
         calls.clear()
@@ -403,7 +410,7 @@ def test_larger_than_the_cache(resnet, pictures, cache, monkeypatch, capsys):
 def test_full_disk(resnet, pictures, cache, monkeypatch, capsys):
     below, _ = frozen.cut(resnet, 'stage4')
     monkeypatch.setattr(frozen.shutil, 'disk_usage', lambda path: type('Usage', (), {'free': 100}))
-    assert frozen.features(below, pictures, 32) is None
+    assert below.features(pictures, 32) is None
     assert 'computed anew in every epoch' in capsys.readouterr().out
     monkeypatch.undo()
     monkeypatch.setattr(frozen, 'CACHE', cache)
@@ -413,16 +420,16 @@ def test_full_disk(resnet, pictures, cache, monkeypatch, capsys):
 
     monkeypatch.setattr(frozen.os, 'replace', replace)
     with pytest.raises(utils.Problem, match='could not be kept .*No space left.*free some space'):
-        frozen.features(below, pictures, 32)
+        below.features(pictures, 32)
     assert not list(cache.iterdir())
 
 
 MEMORY = """
 import resource, sys
-from mxnet import np
-from mxnet.gluon.model_zoo import vision
 import frozen, utils
 from pathlib import Path
+from mxnet import np
+from mxnet.gluon.model_zoo import vision
 frozen.CACHE = Path(sys.argv[2])
 net = utils.initialize(vision.resnet18_v2(classes=2))
 net.mean, net.std = utils.MEAN, utils.STD
@@ -430,7 +437,7 @@ net(np.zeros((1, 3, 64, 64)))
 below, _ = frozen.cut(net, 2)  # 262 KB a picture
 peaks = []
 for n in (100, 1000):
-    for X, y in frozen.batches(below, [(Path(sys.argv[1]), 0)] * n, 64, 32, shuffle=True):
+    for X, y in below.batches([(Path(sys.argv[1]), 0)] * n, 64, 32, train=True):
         X.wait_to_read()
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 print(peaks[1] - peaks[0])
@@ -454,13 +461,13 @@ def test_memory_does_not_grow_with_the_pictures(pictures, cache):
 
 def test_batches(resnet, pictures):
     below, _ = frozen.cut(resnet, 'output')
-    X = frozen.features(below, pictures, 32)
-    kept = all_batches(frozen.batches(below, pictures, 32, 5))
+    X = below.features(pictures, 32)
+    kept = all_batches(below.batches(pictures, 32, 5))
     assert [len(y) for _, y in kept] == [5, 5, 2]
     assert (onp.concatenate([x for x, _ in kept]) == X).all()
     assert onp.concatenate([y for _, y in kept]).tolist() == [label for _, label in pictures]
     utils.seed_everything(0)
-    shuffled = frozen.batches(below, pictures, 32, 5, shuffle=True)
+    shuffled = below.batches(pictures, 32, 5, train=True)
     assert len(shuffled) == 2
     first, second = all_batches(shuffled), all_batches(shuffled)
     assert [len(y) for _, y in first] == [5, 5]
@@ -476,17 +483,17 @@ def test_views_are_always_the_same(resnet, pictures):
     below, _ = frozen.cut(resnet, 0)
     random.seed(3)
     expected = random.Random(3).random()
-    read = frozen.reader(below, pictures, 32, views=2)
+    read = functools.partial(below.pixels, pictures, 32, 2)
     assert random.random() == expected  # other random numbers don't change
     X = read(range(24))
     random.seed(4)
     state = random.getstate()
     assert (read(range(24)) == X).all() and random.getstate() == state
     assert all((X[i] != X[12 + i]).any() for i in range(12))
-    data_iter = frozen.batches(below, pictures, 32, 24, views=2)
+    data_iter = below.batches(pictures, 32, 24, views=2)
     ((Y, labels),) = data_iter
     assert (Y.asnumpy() == X).all() and labels.asnumpy().tolist() == [label for _, label in pictures] * 2
-    assert (frozen.reader(below, pictures, 32)(range(12)) != X[:12]).any()
+    assert (below.pixels(pictures, 32, 0, range(12)) != X[:12]).any()
 
 
 # ---- 8-bit integers
@@ -498,8 +505,8 @@ def test_int8_is_nearly_the_same(pictures, make, capsys):
     below, _ = frozen.cut(net, 'output')
     small = frozen.int8(below, pictures, 64)
     assert small.key != below.key and is_np_array()
-    exact = onp.array(frozen.features(below, pictures, 64)).reshape(12, -1)
-    rounded = onp.array(frozen.features(small, pictures, 64)).reshape(12, -1)
+    exact = onp.array(below.features(pictures, 64)).reshape(12, -1)
+    rounded = onp.array(small.features(pictures, 64)).reshape(12, -1)
     assert is_np_array() and 'float32' not in capsys.readouterr().out
     cosine = (exact * rounded).sum(1) / onp.linalg.norm(exact, axis=1) / onp.linalg.norm(rounded, axis=1)
     assert cosine.mean() > 0.99 and (exact != rounded).any()
@@ -508,9 +515,9 @@ def test_int8_is_nearly_the_same(pictures, make, capsys):
 def test_int8_is_not_calibrated_if_all_is_in_the_cache(resnet, pictures, monkeypatch):
     below, _ = frozen.cut(resnet, 'stage2')
     monkeypatch.setattr(frozen, 'quantize', lambda block, X: block)
-    frozen.features(frozen.int8(below, pictures, 32), pictures, 32)
+    frozen.int8(below, pictures, 32).features(pictures, 32)
     monkeypatch.setattr(frozen, 'quantize', None)
-    frozen.features(frozen.int8(below, pictures, 32), pictures, 32)
+    frozen.int8(below, pictures, 32).features(pictures, 32)
     assert frozen.int8(below, pictures[:6], 32).key != frozen.int8(below, pictures, 32).key
 
 
@@ -522,15 +529,15 @@ def test_float32_where_int8_cannot_run(resnet, pictures, monkeypatch, capsys, at
 
     monkeypatch.setattr(frozen, 'quantize_net_v2', fails)
     below, _ = frozen.cut(resnet, at)
-    exact = onp.array(frozen.features(below, pictures, 32))
-    assert (frozen.features(frozen.int8(below, pictures, 32), pictures, 32) == exact).all()
+    exact = onp.array(below.features(pictures, 32))
+    assert (frozen.int8(below, pictures, 32).features(pictures, 32) == exact).all()
     assert 'runs in float32' in capsys.readouterr().out and is_np_array()
 
 
 def test_float32_where_int8_changes_too_much(resnet, pictures, capsys):
     below, _ = frozen.cut(resnet, 'stage2')
-    X = frozen.reader(below, pictures, 32)(range(4))
-    assert frozen.quantize(below.run, X, least=1.01) is below.run
+    X = below.pixels(pictures, 32, 0, range(4))
+    assert frozen.quantize(below.block, X, least=1.01) is below.block
     assert 'change too much' in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ KITCHEN = utils.ROOT / 'data' / 'kitchen'
 sys.path.append(str(utils.ROOT / 'data' / 'make' / 'kitchen'))
 import shortcuts
 
-with (KITCHEN / 'kitchen.csv').open() as file:
+with KITCHEN.with_suffix('.csv').open() as file:
     ROWS = list(csv.DictReader(file))
 
 

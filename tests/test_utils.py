@@ -181,7 +181,7 @@ def test_train_valid_and_test_are_taken_as_they_are(tmp_path):
     data = utils.find_data(tmp_path)
     assert data.classes == ['bun', 'hotdog']
     for split, n in ('train', 3), ('valid', 2), ('test', 1):
-        assert getattr(data, split) == [
+        assert data[split] == [
             (tmp_path / split / name / f'{k}.png', i) for i, name in enumerate(data.classes) for k in range(n)
         ]
 
@@ -245,16 +245,16 @@ def test_a_split_that_is_missing_comes_out_of_train(tmp_path, given, taken):
     fill(tmp_path / 'train', {'a': 30, 'b': 30})
     fill(tmp_path / given, {'a': 5, 'b': 5})
     data = utils.find_data(tmp_path)
-    assert len(getattr(data, given)) == 10  # all of them, whatever their hash
-    assert all(share(path.name) < 0.2 for path, _ in getattr(data, taken))
+    assert len(data[given]) == 10  # all of them, whatever their hash
+    assert all(share(path.name) < 0.2 for path, _ in data[taken])
     assert all(share(path.name) >= 0.2 for path, _ in data.train)
-    assert len(data.train) + len(getattr(data, taken)) == 60
+    assert len(data.train) + len(data[taken]) == 60
 
 
 def test_a_picture_never_changes_sides(tmp_path):
     def sides(folder):
         data = utils.find_data(folder)
-        return {path.name: split for split in utils.SPLITS for path, _ in getattr(data, split)}
+        return {path.name: split for split in utils.SPLITS for path, _ in data[split]}
 
     before = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}))
     more = sides(fill(tmp_path / 'here', {'a': 40, 'b': 40}, first=40))
@@ -385,7 +385,7 @@ BAD = {
 @pytest.mark.parametrize('name', BAD)
 def test_a_file_that_is_no_picture_is_not_readable(tmp_path, name):
     (tmp_path / name).write_bytes(BAD[name])
-    assert not utils.readable(tmp_path / name)
+    assert not pictures.readable(tmp_path / name)
     text = sentence(utils.predict, tiny(), tmp_path / name, 16)
     assert str(tmp_path / name) in text and 'read as a picture' in text
 
@@ -403,7 +403,7 @@ def test_damaged_pictures_never_end_in_an_error_of_a_library(tmp_path):
             for _ in range(rng.randrange(3)):
                 data[rng.randrange(min(len(data), 200))] = rng.randrange(256)
             path.write_bytes(data)
-            found.append(utils.readable(path))
+            found.append(pictures.readable(path))
     assert {type(x) for x in found} == {bool} and 20 < sum(found) < 180
 
 
@@ -441,7 +441,7 @@ def test_many_bad_pictures_are_one_line(tmp_path, capsys):
 
 def saved(path, image, **options):
     image.save(path, **options)
-    assert utils.readable(path)
+    assert pictures.readable(path)
     opened = utils.open_picture(path, 32)
     assert opened.mode == 'RGB'
     return opened
@@ -519,7 +519,7 @@ def test_a_very_large_picture_is_read_up_to_twice_the_limit_of_pillow(tmp_path, 
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
     Image.new('RGB', (40, 40)).save(tmp_path / 'large.png')
     Image.new('RGB', (50, 50)).save(tmp_path / 'too large.png')
-    assert utils.readable(tmp_path / 'large.png') and not utils.readable(tmp_path / 'too large.png')
+    assert pictures.readable(tmp_path / 'large.png') and not pictures.readable(tmp_path / 'too large.png')
 
 
 # ---- Data: the book's photographs --------------------------------------------------------------------------
@@ -694,7 +694,7 @@ def test_batches_for_training_are_shuffled_cropped_and_full(tmp_path):
     gradient.save(tmp_path / 'a' / '7.png')
     pictures = [(tmp_path / 'a' / f'{k}.png', k) for k in range(8)]
     utils.seed_everything(0)
-    found = utils.batches(pictures, tiny(), 16, 3, augment=True)
+    found = utils.batches(pictures, tiny(), 16, 3, train=True)
     passes = [list(found) for _ in range(4)]
     orders = [[int(label) for _, y in batches for label in y] for batches in passes]
     assert all(len(set(order)) == len(order) == 6 for order in orders)  # 2 of 8 are left out
@@ -704,10 +704,10 @@ def test_batches_for_training_are_shuffled_cropped_and_full(tmp_path):
     assert len(seven) > 1 and len(set(seven)) == len(seven)  # another crop each time
 
 
-@pytest.mark.parametrize('augment', [False, True])
-def test_a_batch_larger_than_the_data_is_the_data(tmp_path, augment):
+@pytest.mark.parametrize('train', [False, True])
+def test_a_batch_larger_than_the_data_is_the_data(tmp_path, train):
     fill(tmp_path, {'a': 3})
-    ((X, y),) = utils.batches([(tmp_path / 'a' / f'{k}.png', k) for k in range(3)], tiny(), 8, 32, augment)
+    ((X, y),) = utils.batches([(tmp_path / 'a' / f'{k}.png', k) for k in range(3)], tiny(), 8, 32, train)
     assert X.shape == (3, 3, 8, 8) and sorted(y.asnumpy().tolist()) == [0, 1, 2]
 
 
@@ -853,7 +853,7 @@ def test_weights_that_do_not_fit():
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), wrong)
     assert 'features.0.weight takes (4, any, 3, 3), and they have (4, 3, 5, 5)' in text
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b', 'c']), weights)
-    assert 'output.weight takes (3, 8), and they have (2, 8)' in text
+    assert 'output.bias takes (3,), and they have (2,)' in text
     del weights['features.1.running_mean']
     text = sentence(utils.set_weights, utils.build('tiny', ['a', 'b']), weights)
     assert 'features.1.running_mean takes (any,), and they have nothing' in text
@@ -1183,7 +1183,7 @@ def test_seeds_repeat_a_training_exactly(tmp_path):
         utils.seed_everything(seed)
         net = utils.from_scratch(['a', 'b'], 'tiny')
         history = utils.train(
-            net, utils.batches(pictures, net, 16, 5, augment=True), utils.batches(pictures, net, 16, 5), 2, lr=0.1
+            net, utils.batches(pictures, net, 16, 5, train=True), utils.batches(pictures, net, 16, 5), 2, lr=0.1
         )
         return values(net), history[['epoch', 'loss', 'train', 'valid']]
 

@@ -2,7 +2,7 @@
 
 Half hot dogs in each split, kinds as even as the pool allows, the given share of the others hard; pictures
 whose colours alone give the class away are left out first. Copies pictures to
-OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes OUT/kitchen.csv.
+OUT/{train,valid,test}/{hotdog,not-hotdog}/, named by their content, and writes OUT.csv.
 """
 
 import argparse
@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.model_selection import cross_val_predict
-
 from shortcuts import CLASSIFIER, FOLDS, color_histogram
+from sklearn.model_selection import cross_val_predict
 
 MAX_BYTES = 22_000  # of a picture, so that 1,600 take less than 22 MB
 SPLITS = {'train': 6, 'valid': 4, 'test': 6}  # parts of the whole
@@ -106,7 +105,7 @@ def export(pool, out, chosen):
         rows.append(
             {**entry, 'file': path.as_posix(), 'split': split, 'seed': entry['number'], 'hard': int(entry['hard'])}
         )
-    with (out / 'kitchen.csv').open('w', newline='') as f:
+    with out.with_suffix('.csv').open('w', newline='') as f:
         writer = csv.DictWriter(f, COLUMNS, extrasaction='ignore', lineterminator='\n')
         writer.writeheader()
         writer.writerows(sorted(rows, key=lambda row: row['file']))

@@ -1,0 +1,254 @@
+"""From a folder to lists of pictures: every file below it is used, is rubbish of a system, or is counted and named."""
+
+import collections
+import hashlib
+import unicodedata
+
+from tqdm.auto import tqdm
+
+from pictures import readable
+from problem import Problem, first_names, say
+
+SPLITS = {'train': ['train', 'training'], 'valid': ['valid', 'val', 'validation'], 'test': ['test', 'testing']}
+RUBBISH = {  # what systems and programs leave behind, in lower case
+    *('.ds_store', '__macosx', '.appledouble', '.localized', '.apdisk', '.temporaryitems', 'icon\r'),  # macOS
+    *('.spotlight-v100', '.fseventsd', '.trashes', '.documentrevisions-v100', '.volumeicon.icns'),
+    *('thumbs.db', 'ehthumbs.db', 'desktop.ini', '$recycle.bin', 'system volume information', 'recycler'),  # Windows
+    *('.directory', '.trash', 'lost+found', '.thumbnails', '.nomedia', '.hidden'),  # Linux, Android
+    *('@eadir', '@tmp', '#recycle', '#snapshot', '.@__thumb', '@recycle'),  # network storage
+    *('.git', '.gitignore', '.gitkeep', '.gitattributes', '.svn', '.hg', '.ipynb_checkpoints', '__pycache__'),
+    *('.picasa.ini', 'picasa.ini', '.dropbox', '.dropbox.cache', '.dropbox.attr', '.stfolder', '.cache'),
+}
+
+
+class Pictures(list):
+    """[(path, class number), ...]; `classes` are the names that the numbers stand for, also for a part of the list."""
+
+    def __init__(self, pictures, classes):
+        super().__init__(pictures)
+        self.classes = classes
+
+    def __getitem__(self, rows):
+        found = super().__getitem__(rows)
+        return Pictures(found, self.classes) if isinstance(rows, slice) else found
+
+
+class Dataset(collections.namedtuple('Dataset', 'classes train valid test')):
+    """The names of the classes, and three lists of (path, class number): dataset.train or dataset['train']."""
+
+    def __getitem__(self, key):
+        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
+
+
+def read_folder(folder):
+    """The Dataset in a folder of class folders, or of train/, valid/ and test/ with class folders. Raises Problem.
+
+    A split that is not there is taken out of the training pictures by `share_of`. What is left out is said and why.
+    """
+    parts = split_folders(folder)
+    used = {*parts.values()}
+    left_out = [] if folder in used else [path for path in entries(folder) if path not in used]
+    files = {split: files_by_class(part, left_out) for split, part in parts.items()}
+    classes = sorted(files['train'])
+    check_class_folders(parts, files, classes)
+    if left_out:
+        names = first_names(path.relative_to(folder) for path in left_out)
+        say(
+            f'{len(left_out)} files and folders in {folder} are not used (in no class folder, hidden or empty): {names}'
+        )
+    content, splits = {}, {}
+    for split, part in parts.items():
+        splits[split] = check_files(
+            part, [(path, i) for i, name in enumerate(classes) for path in files[split][name]], content
+        )
+    missing = [split for split in SPLITS if split not in splits]
+    splits |= split_by_hash(splits['train'], missing, content)
+    check_counts(folder, classes, splits)
+    say_what_is_there_twice(folder, splits, content)
+    return Dataset(classes, **{split: Pictures(splits[split], classes) for split in SPLITS})
+
+
+# ---- Which folders are what -----------------------------------------------------------------------------------------
+
+
+def entries(folder):
+    """What is in a folder, sorted, without rubbish. Raises Problem if it may not be read."""
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise Problem(f"{folder} can't be read ({error.strerror}); change its rights or give another.") from None
+    return [path for path in found if path.name.lower() not in RUBBISH and not path.name.startswith('._')]
+
+
+def subfolders(folder):
+    return [path for path in entries(folder) if path.is_dir() and not path.name.startswith('.')]
+
+
+def class_name(folder):
+    """Its name in one of the two ways in which Unicode writes é."""
+    return unicodedata.normalize('NFC', folder.name)
+
+
+def split_folders(folder):
+    """{split: its folder}, or {'train': folder} where it has class folders only. Raises Problem if that is unclear."""
+    named = {split: [p for p in subfolders(folder) if p.name.lower() in names] for split, names in SPLITS.items()}
+    some = [p for paths in named.values() for p in paths]
+    if any(map(is_split, named['train'])):
+        for split, paths in named.items():
+            if len(paths) > 1:
+                raise Problem(f'{folder} has {first_names(p.name for p in paths)}, and each may be {split}; keep one.')
+        return {split: paths[0] for split, paths in named.items() if paths}
+    for path in filter(is_split, some):
+        raise Problem(f'{path} holds folders, as a split does, but {folder} has no train/ with class folders; add it.')
+    if some and len(some) == len(subfolders(folder)):
+        names = first_names(p.name for p in some)
+        raise Problem(f'{folder} has {names} and no class folders in them; put the pictures of each class into one.')
+    return {'train': folder}
+
+
+def is_split(folder):
+    """Whether it holds class folders; one that holds pictures is a class, whatever its name."""
+    inside = len(subfolders(folder))
+    return inside > 1 or (inside == 1 and not any(readable(p) for p in entries(folder) if p.is_file()))
+
+
+def files_by_class(part, left_out):
+    """{class: all files in its folder and below}; what belongs to no class, or is hidden, is added to `left_out`."""
+    found = {}
+    for path in entries(part):
+        if path.is_dir() and not path.name.startswith('.'):
+            found.setdefault(class_name(path), []).extend(files_below(path, left_out, {path.resolve()}))
+        else:
+            left_out.append(path)
+    return {name: sorted(paths) for name, paths in found.items()}
+
+
+def files_below(folder, left_out, visited):
+    """All files in a folder and below; hidden ones, empty folders and links back into `visited` are left out."""
+    try:
+        inside = entries(folder)
+    except Problem:
+        inside = []
+    if not inside:
+        left_out.append(folder)
+    found = []
+    for path in inside:
+        if path.name.startswith('.') or (path.is_dir() and path.resolve() in visited):
+            left_out.append(path)
+        elif path.is_dir():
+            found += files_below(path, left_out, visited | {path.resolve()})
+        else:
+            found.append(path)
+    return found
+
+
+def check_class_folders(parts, files, classes):
+    for split, part in parts.items():
+        if sorted(files[split]) != classes:
+            raise Problem(
+                f'{part} has the classes {first_names(files[split], 20) or "none"}, but the training pictures have '
+                f'{first_names(classes, 20)}; make them the same.'
+            )
+    if len(classes) < 2:
+        part = parts['train']
+        deeper = next((path for path in only_folders(part) if len(subfolders(path)) > 1), None)
+        advice = f'give {deeper}' if deeper else 'put the pictures of each class into a folder of its own, two at least'
+        raise Problem(f'{part} has {len(classes)} class folders ({first_names(classes) or "none"}); {advice}.')
+
+
+def only_folders(folder):
+    """The folder in a folder that has only one, and the one in that, and so on."""
+    while len(inside := subfolders(folder)) == 1:
+        (folder,) = inside
+        yield folder
+
+
+# ---- The files ------------------------------------------------------------------------------------------------------
+
+
+def check_files(part, files, content):
+    """The (path, class number) of `files` that can be read; the others are named. `content` gets the hash of each."""
+    for path, _ in tqdm(files, desc=f'checking {part.name}', leave=False):
+        if path.is_file() and readable(path):  # not what is a pipe or a link to nowhere
+            content[path] = hashlib.sha1(path.read_bytes()).hexdigest()
+    bad = [path.relative_to(part) for path, _ in files if path not in content]
+    if bad:
+        say(
+            f"{len(bad)} of {len(files)} files in {part} are skipped, since they can't be read as pictures: "
+            f'{first_names(bad)}'
+        )
+    return [(path, i) for path, i in files if path in content]
+
+
+def check_counts(folder, classes, splits):
+    """Raises Problem unless each class has a picture in each split."""
+    counts = {split: collections.Counter(i for _, i in splits[split]) for split in SPLITS}
+    empty = [i for i in range(len(classes)) if any(counts[split][i] == 0 for split in SPLITS)]
+    if empty:
+        table = '; '.join(
+            f'{classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS) for i in empty[:3]
+        )
+        raise Problem(f'{len(empty)} of {len(classes)} classes in {folder} lack pictures ({table}); add some to them.')
+
+
+def say_what_is_there_twice(folder, splits, content):
+    """One sentence on the pictures that are in two splits or two classes, byte for byte."""
+    places, paths = collections.defaultdict(set), collections.defaultdict(list)
+    for split, pictures in splits.items():
+        for path, i in pictures:
+            places[content[path]].add((split, i))
+            paths[content[path]].append(path.relative_to(folder))
+    twice = [' = '.join(map(str, paths[key])) for key in places if len(places[key]) > 1]
+    if twice:
+        say(
+            f'{len(twice)} pictures in {folder} are in two splits or two classes, byte for byte, so that what is '
+            f'measured is too good or contradicts itself: {first_names(twice)}'
+        )
+
+
+# ---- The splits -----------------------------------------------------------------------------------------------------
+
+
+def share_of(path):
+    """A number in [0, 1) that depends on the file's name only, so that a picture never changes sides."""
+    name = unicodedata.normalize('NFC', path.name)
+    return int(hashlib.sha1(name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16**8
+
+
+def split_by_hash(pictures, missing, content):
+    """{split: pictures}: each `missing` split gets a fifth of `pictures`, chosen by hash, and train keeps the rest.
+
+    Files of one `content` go together, by the smallest of their names.
+    """
+    bounds = {split: (0.2 * k, 0.2 * (k + 1)) for k, split in enumerate(missing)}
+    bounds['train'] = (0.2 * len(missing), 1)
+    share = {}
+    for path, _ in sorted(pictures, key=lambda picture: picture[0].name, reverse=True):
+        share[content[path]] = share_of(path)  # the last one has the smallest name
+    side = {key: split for key in share for split, (low, high) in bounds.items() if low <= share[key] < high}
+    moved = {*fill_empty(pictures, content, bounds, share, side)}
+    names = [path.name for path, _ in pictures if content[path] in moved]
+    if names:
+        say(
+            f'{len(names)} pictures went to a split that had none of their class, and may go to another when pictures '
+            f'are added: {first_names(names)}'
+        )
+    return {split: [(path, i) for path, i in pictures if side[content[path]] == split] for split in bounds}
+
+
+def fill_empty(pictures, content, bounds, share, side):
+    """Where a class has no picture in a split, give it the one whose hash is nearest; yields the content of each.
+
+    A split that has only one picture of the class keeps it.
+    """
+    by_class = collections.defaultdict(set)
+    for path, i in pictures:
+        by_class[i].add(content[path])
+    for keys in by_class.values():
+        for split, (low, high) in bounds.items():
+            counts = collections.Counter(side[key] for key in keys)
+            distance = {key: max(low - share[key], share[key] - high) for key in keys if counts[side[key]] > 1}
+            if not counts[split] and distance:
+                nearest = min(sorted(distance), key=distance.get)
+                side[nearest] = split
+                yield nearest

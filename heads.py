@@ -1,0 +1,58 @@
+"""Heads: what stands on the features of a source network. They are made without weights."""
+
+import itertools
+
+import mended_mxnet
+
+from mxnet import gluon
+from mxnet.gluon import nn
+
+from problem import Problem
+
+TOP = (nn.GlobalAvgPool2D, nn.AvgPool2D, nn.Flatten, nn.Dense, nn.Dropout)  # they come after the last feature maps
+
+
+class BatchNorm(nn.BatchNorm):
+    """Batch norm of features [n, c] as maps of one pixel: without pixels MXNet's library oneDNN may crash."""
+
+    def hybrid_forward(self, F, X, **weights):
+        maps = F.npx.reshape(X, (-2, -2, 1, 1))
+        return F.npx.batch_flatten(super().hybrid_forward(F, maps, **weights))
+
+
+HEADS = {
+    'softmax': list,
+    'dense256': lambda: [nn.Flatten(), nn.Dense(256, activation='relu'), nn.Dropout(0.5)],
+    'batchnorm1024': lambda: [BatchNorm(), nn.Dense(1024, activation='relu')],
+}
+
+
+class Net(gluon.HybridBlock):
+    """`features`, then `output`: the blocks themselves, not copies."""
+
+    def __init__(self, features, output):
+        super().__init__()
+        self.features, self.output = features, output
+
+    def hybrid_forward(self, F, X):
+        return self.output(self.features(X))
+
+
+def on(features, num_classes, head):
+    """A network of `features`, shared, and a new head with so many outputs. Raises Problem. The heads:
+
+    'softmax': one dense layer (TensorFlow, retrain.py).
+    'dense256': flatten, dense 256, ReLU, dropout 0.5, dense, right after the last feature maps (Chollet, "Building
+    powerful image classification models using very little data", 2016).
+    'batchnorm1024': batch norm, dense 1024, ReLU, dense.
+    """
+    if head not in HEADS:
+        raise Problem(f'There is no head "{head}"; choose one of {", ".join(HEADS)}.')
+    top = list(itertools.takewhile(lambda block: isinstance(block, TOP), reversed(features)))
+    output = nn.HybridSequential()
+    if head == 'dense256':
+        features = features[: len(features) - len(top)]
+    elif not any(isinstance(block, (nn.Flatten, nn.Dense)) for block in top):
+        output.add(nn.GlobalAvgPool2D(), nn.Flatten())
+    output.add(*HEADS[head](), nn.Dense(num_classes))
+    return Net(features, output)

@@ -53,9 +53,7 @@ def read_folder(folder):
     check_class_folders(parts, files, classes)
     if left_out:
         names = first_names(path.relative_to(folder) for path in left_out)
-        say(
-            f'{len(left_out)} files and folders in {folder} are not used (in no class folder, hidden or empty): {names}'
-        )
+        say(f'{len(left_out)} not used in {folder}, since in no class folder, hidden or empty: {names}')
     content, splits = {}, {}
     for split, part in parts.items():
         splits[split] = check_files(

@@ -1,10 +1,15 @@
-"""Figures are drawn without a screen and closed after every test."""
+"""Tests have a build/ of their own, and their figures are drawn without a screen and closed after every test."""
+
+import os
+import tempfile
 
 import mended_mxnet
 
 import matplotlib
 import pytest
 
+BUILD = tempfile.TemporaryDirectory()  # until the tests are done
+os.environ['HOTDOG_BUILD'] = BUILD.name  # tests import files.py after this: what the user trained stays as it is
 matplotlib.use('Agg')
 
 
@@ -14,3 +19,12 @@ def figures():
 
     yield pyplot
     pyplot.close('all')
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of the frozen part's cache, empty and not there yet."""
+    import frozen
+
+    monkeypatch.setattr(frozen, 'CACHE', tmp_path / 'cache')
+    return tmp_path / 'cache'

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from shortcuts import CLASSIFIER, FOLDS, color_histogram
 from sklearn.model_selection import cross_val_predict
+
+from shortcuts import CLASSIFIER, FOLDS, color_histogram
 
 MAX_BYTES = 22_000  # of a picture, so that 1,600 take less than 22 MB
 SPLITS = {'train': 6, 'valid': 4, 'test': 6}  # parts of the whole

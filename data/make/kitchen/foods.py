@@ -11,9 +11,10 @@ along x. Parts with key=True are what the food is recognised by; the camera is p
 seen.
 """
 
+import numpy as np
+
 import materials as mat
 import meshes as m
-import numpy as np
 import parts as p
 from kinds import kind, lump, speckled
 from materials import pick, vary

@@ -1,8 +1,9 @@
 """Hot dogs, and the foods that are easily taken for one (hard=True). How to add a food: see foods.py."""
 
+import numpy as np
+
 import materials as mat
 import meshes as m
-import numpy as np
 import parts as p
 from kinds import kind, lean, lump, speckled
 from materials import pick, vary

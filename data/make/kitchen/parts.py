@@ -7,9 +7,10 @@ picture comes from its seed. Lengths are in cm, angles in radians.
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 import materials as mat
 import meshes as m
-import numpy as np
 from materials import pick, vary
 from meshes import Part, mix, noise, smoothstep
 

@@ -10,17 +10,18 @@ import tempfile
 from pathlib import Path
 
 import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+from PIL import Image
+
 import foods  # noqa: F401  (foods and hotdogs enter their functions in KINDS)
 import hotdogs  # noqa: F401
 import materials as mat
 import meshes as m
-import numpy as np
 import parts
 from kinds import KINDS, make  # noqa: F401  (run.py takes KINDS from here)
 from materials import pick, vary
-from mathutils import Matrix, Vector
 from meshes import Part, noise, smoothstep
-from PIL import Image
 
 MIN_SUBJECT, MAX_SUBJECT = 0.12, 0.75  # share of the frame that the food covers
 MIN_KEY = 0.03  # share of the frame that its key parts cover

@@ -9,8 +9,8 @@ Rescaled, recompressed and mirrored copies are found; a tight crop of a photogra
 """
 
 import argparse
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image

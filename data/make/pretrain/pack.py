@@ -4,8 +4,9 @@ python pack.py OUT.npy PX FOLDER... [--near near.txt] [--without WORD...] [--sam
 
 Each picture is scaled to PX on its short side and cut to the middle square. Left out are those that near.txt (of
 overlap.py) lists, those with a WORD or the hot dog in their path, those smaller than three quarters of PX, and copies.
-With --samples, the folders below FOLDER are ImageNet classes like n01443537, and OUT-labels.npy gets their numbers; SAMPLES
-has one picture of each of the 1000 classes, named n01440764_tench.JPEG and so on: that is where the numbers are from.
+With --samples, the folders below FOLDER are ImageNet classes like n01443537, and OUT-labels.npy gets their numbers;
+SAMPLES has one picture of each of the 1000 classes, named n01440764_tench.JPEG and so on: that is where the numbers are
+from.
 """
 
 import argparse

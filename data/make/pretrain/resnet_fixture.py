@@ -2,15 +2,16 @@
 
 python data/make/pretrain/resnet_fixture.py WEIGHTS.safetensors [--last build/pretrain/last.pt PACKED.npy]
 
-With --last it also says on how many pictures the first guess stays the same when the weights are rounded to half precision.
+With --last it also says on how many pictures the first guess stays the same when the weights are rounded to half
+precision.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 import torch
+from safetensors.numpy import load_file, save_file
 
 from lite0_fixture import draw
 from pretrain import MEAN, STD

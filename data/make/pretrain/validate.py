@@ -1,4 +1,4 @@
-"""How good is a source network on Tiny ImageNet's 10,000 validation pictures, and how often does it answer like its teacher?
+"""How good is a source network on Tiny ImageNet's validation pictures, and how often does it answer like its teacher?
 
 python validate.py WEIGHTS.safetensors tiny-imagenet-200/val SAMPLES [--px 128] [--pictures 10000]
 
@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 import torch
+from safetensors.numpy import load_file
 from torch.nn import functional as F
 
 from pack import imagenet_numbers, square

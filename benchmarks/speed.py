@@ -1,37 +1,42 @@
 """Pictures per second: training, inference and the loader, here and in PyTorch with the same network, in one run.
 
-python benchmarks/speed.py [DATA] [--rounds 3]
+python -m benchmarks.speed [DATA] [--rounds 3]
 
     .venv/bin/pip install --target build/torch torch==2.13.0        adds the PyTorch rows
 
-Each row is the median of the rounds; the rounds of all rows take turns, so that a slow minute hits them all alike.
-Nothing else should run meanwhile. Writes benchmarks/speed.csv.
+Each row is the median of the rounds; the rounds of all rows take turns, so that a slow minute hits them all alike: a
+run that is stopped begins anew. Nothing else should run meanwhile. Writes benchmarks/speed.csv.
 """
 
 import argparse
+import itertools
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'data' / 'make' / 'pretrain')]
+import mended_mxnet
+
 import numpy as onp
-import pandas as pd
 from mxnet import autograd, gluon, np, npx
 from tqdm import tqdm
 
-import utils  # first: it says how many cores MXNet may use
+import utils
+from benchmarks.facts import data_facts, processor
+from benchmarks.table import Table
+from files import ROOT
+from problem import Problem, check_number
+from sources import build
 
-sys.path.append(str(utils.BUILD / 'torch'))  # only now, for gluoncv can't be imported where there is a new PyTorch
 try:
-    import torch
-    from resnet import ResNet18
-except ImportError:
-    torch = None
+    from benchmarks import pytorch
+except Problem:  # it is not installed
+    pytorch = None
 
+OUT = Path(__file__).resolve().with_name('speed.csv')
 BATCH, BATCHES = 32, 6
+CLASSES = ['hotdog', 'not-hotdog']
 
 
 def clock(step):
@@ -43,10 +48,12 @@ def clock(step):
 
 
 def gluon_steps(px):
-    net = utils.from_scratch(['hotdog', 'not-hotdog'])
+    """(a step of training, a step of inference) on one batch of random numbers."""
+    net = utils.from_scratch(CLASSES)
     net.hybridize(static_alloc=True, static_shape=True)
     trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': 0.01, 'wd': 0.001})
-    loss_fn, X, y = gluon.loss.SoftmaxCrossEntropyLoss(), np.random.normal(size=(BATCH, 3, px, px)), np.zeros(BATCH)
+    loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
+    X, y = np.random.normal(size=(BATCH, 3, px, px)), np.zeros(BATCH)
 
     def training():
         with autograd.record():
@@ -58,33 +65,29 @@ def gluon_steps(px):
     return training, lambda: net(X).wait_to_read()
 
 
-def torch_steps(px):
-    net = ResNet18(2)
-    trainer = torch.optim.SGD(net.parameters(), lr=0.01, weight_decay=0.001)
-    X, y = torch.randn(BATCH, 3, px, px), torch.zeros(BATCH, dtype=torch.long)
-
-    def training():
-        trainer.zero_grad()
-        torch.nn.functional.cross_entropy(net.train()(X), y).backward()
-        trainer.step()
-
-    def inference():
-        with torch.inference_mode():
-            net.eval()(X)
-
-    return training, inference
-
-
 def loader_step(pictures, px):
-    net = utils.build('resnet18_v2', ['hotdog', 'not-hotdog'])
-    batches = iter(utils.batches(pictures[:BATCH] * (BATCHES * 20), net, px, BATCH, augment=True))
-    return lambda: next(batches)[0].wait_to_read()
+    """A step that reads a batch: of the first pictures, again and again."""
+    net = build('resnet18_v2', CLASSES)
+    loader = utils.batches(pictures[:BATCH] * BATCHES, net, px, BATCH, train=True)
+    endless = itertools.chain.from_iterable(itertools.repeat(loader))
+    return lambda: next(endless)[0].wait_to_read()
 
 
 def import_seconds():
     started = time.time()
-    subprocess.run([sys.executable, '-c', 'import utils'], cwd=HERE.parent, check=True)
+    subprocess.run([sys.executable, '-c', 'import utils'], cwd=ROOT, check=True)
     return time.time() - started
+
+
+def all_steps(pictures):
+    """{(what, px): step}"""
+    steps = {}
+    for px in (128, 224):
+        steps['Gluon: training', px], steps['Gluon: inference', px] = gluon_steps(px)
+        if pytorch:
+            steps['PyTorch: training', px], steps['PyTorch: inference', px] = pytorch.steps(px)
+        steps['loader', px] = loader_step(pictures, px)
+    return steps
 
 
 def main():
@@ -92,20 +95,24 @@ def main():
     parser.add_argument('data', nargs='?', default='kitchen')
     parser.add_argument('--rounds', type=int, default=3)
     args = parser.parse_args()
-    train, steps = utils.find_data(args.data).train, {}
-    for px in (128, 224):
-        steps['Gluon: training', px], steps['Gluon: inference', px] = gluon_steps(px)
-        if torch:
-            steps['PyTorch: training', px], steps['PyTorch: inference', px] = torch_steps(px)
-        steps['loader', px] = loader_step(train, px)
+    check_number('rounds', args.rounds, 1, whole=True)
+    dataset = utils.find_data(args.data)
+    steps = all_steps(dataset.train)
     for step in steps.values():
         step()  # the first step compiles
     rounds = [[clock(step) for step in steps.values()] for _ in tqdm(range(args.rounds))]
-    table = pd.Series(onp.median(rounds, 0), pd.MultiIndex.from_tuples(steps)).unstack().rename(columns='{} px'.format)
-    table.loc['import utils, seconds'] = onp.median([import_seconds() for _ in range(args.rounds)])
-    table.loc['peak memory of this run, MB'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    table.to_csv(HERE / 'speed.csv')
-    print(table.round(1))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = [
+        {'what': f'{what}, pictures per second', 'px': px, 'median': median}
+        for (what, px), median in zip(steps, onp.median(rounds, 0))
+    ]
+    seconds = onp.median([import_seconds() for _ in range(args.rounds)])
+    rows.append({'what': 'import utils, seconds', 'px': '', 'median': seconds})
+    rows.append({'what': 'peak memory of this run, MB', 'px': '', 'median': memory})
+    same = {'rounds': args.rounds, **data_facts(args.data, dataset), 'processor': processor()}
+    table = Table(OUT, ['what', 'px', *same])
+    table.add([row | same for row in rows])
+    print(table.rows(**same)[['what', 'px', 'median']].round(1).to_string(index=False))
 
 
 if __name__ == '__main__':

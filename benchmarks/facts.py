@@ -1,0 +1,26 @@
+"""What a measurement depends on besides its settings: the pictures and the processor."""
+
+import hashlib
+import platform
+from pathlib import Path
+
+from folders import SPLITS
+
+
+def data_facts(data, dataset):
+    """{'data': its name, 'content': a text that changes if one of its pictures, names or classes does}."""
+    name = Path(data).expanduser().resolve().name
+    digest = hashlib.sha1()
+    for split in SPLITS:
+        for path, i in dataset[split]:
+            digest.update(repr((split, dataset.classes[i], path.name)).encode())
+            digest.update(hashlib.sha1(path.read_bytes()).digest())
+    return {'data': name.encode('utf8', 'backslashreplace').decode(), 'content': digest.hexdigest()[:12]}
+
+
+def processor():
+    """The name of this machine's processor, as far as the system tells."""
+    info = Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,118 @@
+"""The same network in PyTorch, to compare with. No part of the project: knob.py says how to install it."""
+
+import sys
+
+import mended_mxnet  # before PyTorch: gluoncv can't be imported where there is a new one
+
+from files import BUILD
+from folders import SPLITS
+from pictures import centre_crop, normalize, open_picture, random_crop
+from problem import Problem
+from sources import MEAN, NETWORKS, STD
+
+sys.path.append(str(BUILD / 'torch'))  # last, for PyTorch brings versions of other packages along
+
+try:
+    import torch
+    from torch.nn import functional as F
+except ImportError:
+    raise Problem('PyTorch is missing; install it: .venv/bin/pip install --target build/torch torch==2.13.0') from None
+
+from data.make.pretrain.resnet import ResNet18, from_gluon
+
+BATCH = 32
+
+# ---- The book's recipe ----------------------------------------------------------------------------------------------
+
+
+class Pictures(torch.utils.data.Dataset):
+    """(numbers [3, px, px], class number) of each picture, normalised; with train in a random crop."""
+
+    def __init__(self, pictures, px, train=False):
+        self.pictures, self.px = pictures, px
+        self.crop = random_crop if train else centre_crop
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, i):
+        path, label = self.pictures[i]
+        image = self.crop(open_picture(path, self.px), self.px)
+        return normalize(image, MEAN, STD), label
+
+
+def loader(data, train=False):
+    """Batches of them; tensors need no workers."""
+    workers = 0 if isinstance(data, torch.utils.data.TensorDataset) else 2
+    return torch.utils.data.DataLoader(data, BATCH, shuffle=train, num_workers=workers, drop_last=train)
+
+
+def pretrained(num_classes):
+    """The source network with a new head."""
+    net = from_gluon(ResNet18(), NETWORKS['resnet18_v2'].weights())
+    net.output = torch.nn.Linear(512, num_classes)
+    torch.nn.init.xavier_uniform_(net.output.weight)
+    return net
+
+
+def recipe(dataset, px, lr, num_epochs, best=False, head_only=False):
+    """(best valid accuracy, function that gives the test accuracy), as the book trains; `best`: see step."""
+    torch.manual_seed(0)
+    net = pretrained(len(dataset.classes))
+    if best:
+        net = net.to(memory_format=torch.channels_last)
+    data = {split: Pictures(dataset[split], px, split == 'train' and not head_only) for split in SPLITS}
+    if head_only:
+        data = {split: through(net.features, data[split]) for split in data}
+        net.features = torch.nn.Identity()
+    body = {'params': net.features.parameters()}
+    head = {'params': net.output.parameters(), 'lr': 10 * lr}
+    optimizer = torch.optim.SGD([body, head], lr=lr, weight_decay=0.001)
+    scores = []
+    for _ in range(num_epochs):
+        for X, y in loader(data['train'], train=True):
+            step(net, optimizer, X, y, best)
+        scores.append(accuracy(net, data['valid'], best))
+    return max(scores), lambda: accuracy(net, data['test'], best)
+
+
+def step(net, optimizer, X, y, best=False):
+    """A step of gradient descent; `best`: in bfloat16."""
+    optimizer.zero_grad()
+    with torch.autocast('cpu', torch.bfloat16, enabled=best):
+        loss = F.cross_entropy(net.train()(X), y)
+    loss.backward()
+    optimizer.step()
+
+
+@torch.inference_mode()
+def through(features, pictures):
+    """What `features` gives for the pictures, with their class numbers."""
+    features.eval()
+    parts = [(features(X), y) for X, y in loader(pictures)]
+    Xs, ys = zip(*parts)
+    return torch.utils.data.TensorDataset(torch.cat(Xs).clone(), torch.cat(ys))
+
+
+@torch.inference_mode()
+def accuracy(net, data, best=False):
+    net.eval()
+    with torch.autocast('cpu', torch.bfloat16, enabled=best):
+        correct = sum(int((net(X).argmax(1) == y).sum()) for X, y in loader(data))
+    return correct / len(data)
+
+
+# ---- Its speed ------------------------------------------------------------------------------------------------------
+
+
+def steps(px):
+    """(a step of training, a step of inference) on one batch of random numbers."""
+    net = ResNet18(2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, weight_decay=0.001)
+    X, y = torch.randn(BATCH, 3, px, px), torch.zeros(BATCH, dtype=torch.long)
+
+    def inference():
+        with torch.inference_mode():
+            net.eval()(X)
+
+    return lambda: step(net, optimizer, X, y), inference

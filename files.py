@@ -5,14 +5,26 @@ import os
 import tempfile
 from pathlib import Path
 
+from problem import Problem
+
 ROOT = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get('HOTDOG_BUILD', ROOT / 'build')).resolve()  # tests have one of their own
+
+
+def user_path(path):
+    """The path that the user means: ~ is the home. Raises Problem for what is no path."""
+    try:
+        return Path(path).expanduser()
+    except TypeError:
+        raise Problem(f'{path!r} is no path; give the name of a file or folder.') from None
+    except RuntimeError:  # ~name, and nobody here has that name
+        return Path(path)
 
 
 @contextlib.contextmanager
 def whole(path):
     """A path to write to, which becomes `path` if all goes well and is removed if not: whole or not at all."""
-    handle, partial = tempfile.mkstemp('.partial', f'{path.name}.', path.parent)  # a name that nobody else has
+    handle, partial = tempfile.mkstemp('.partial', f'{path.name[:40]}.', path.parent)  # a name that nobody else has
     os.close(handle)
     partial = Path(partial)
     try:

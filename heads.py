@@ -39,7 +39,7 @@ class Net(gluon.HybridBlock):
 
 
 def on(features, num_classes, head):
-    """A network of `features`, shared, and a new head with so many outputs. Raises Problem. The heads:
+    """A network of the blocks of `features` and a new head with so many outputs. Raises Problem. The heads:
 
     'softmax': one dense layer (TensorFlow, retrain.py).
     'dense256': flatten, dense 256, ReLU, dropout 0.5, dense, right after the last feature maps (Chollet, "Building
@@ -49,10 +49,13 @@ def on(features, num_classes, head):
     if head not in HEADS:
         raise Problem(f'There is no head "{head}"; choose one of {", ".join(HEADS)}.')
     top = list(itertools.takewhile(lambda block: isinstance(block, TOP), reversed(features)))
-    output = nn.HybridSequential()
     if head == 'dense256':
         features = features[: len(features) - len(top)]
     elif not any(isinstance(block, (nn.Flatten, nn.Dense)) for block in top):
-        output.add(nn.GlobalAvgPool2D(), nn.Flatten())
-    output.add(*HEADS[head](), nn.Dense(num_classes))
+        features.add(nn.GlobalAvgPool2D(), nn.Flatten())  # as most source networks end
+    layers = [*HEADS[head](), nn.Dense(num_classes)]
+    if len(layers) == 1:
+        return Net(features, *layers)
+    output = nn.HybridSequential()
+    output.add(*layers)
     return Net(features, output)

@@ -15,7 +15,7 @@ if 'mxnet' in sys.modules and 'npx' not in globals():  # the latter, where this 
 
 # MXNet reads these when it is imported; by itself it leaves half of the cores idle where a core has one thread only
 os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
-os.environ['MXNET_DISABLE_MKLDNN_FUSE_CONV_BN'] = '1'  # or frozen.int8 loses much: rounded after batch norm is fused
+os.environ.setdefault('MXNET_DISABLE_MKLDNN_FUSE_CONV_BN', '1')  # or frozen.int8 rounds after fusing, and loses much
 
 import gluoncv.data  # noqa: F401
 from mxnet import npx

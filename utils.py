@@ -5,11 +5,9 @@ Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels
 
 import copy
 import itertools
-import json
 import math
 import random
 import time
-from pathlib import Path
 
 import mended_mxnet
 
@@ -21,25 +19,28 @@ from gluoncv.data import ImageNet1kAttr
 from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
+from mxnet.base import MXNetError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
-import heads
-from files import BUILD, ROOT, whole  # noqa: F401, BUILD is for the notebooks
+from files import BUILD, ROOT, user_path, whole  # noqa: F401, BUILD is for the notebooks
 from folders import SPLITS, read_folder, share_of  # noqa: F401, two of them are for the notebooks
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_number, first_names
-from sources import MEAN, NETWORKS, STD, build, inherit  # noqa: F401, MEAN and STD are for the notebooks
+from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, MEAN and STD are for the notebooks
 from sources.weights import check_finite, keep_older, read_weights, set_weights, weights_of
 
 
 def seed_everything(seed):
-    """Seed Python, NumPy and MXNet: on one machine the same seed gives the same results."""
-    random.seed(seed)
+    """Seed Python, NumPy and MXNet: on one machine the same seed gives the same results. Raises Problem."""
+    check_number('seed', seed, 0, whole=True)
+    if seed >= 2**32:
+        raise Problem(f'seed is {seed}; give a whole number below 2 ** 32.')
+    random.seed(int(seed))
     onp.random.seed(seed)
-    mx_random.seed(seed)
+    mx_random.seed(int(seed))
 
 
 def devices():
@@ -65,7 +66,7 @@ def find_data(data='kitchen'):
     elif data == 'hotdog':
         folder = hotdog()
     else:
-        folder = Path(data).expanduser()
+        folder = user_path(data)
     if not folder.is_dir():
         raise Problem(
             f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.'
@@ -126,7 +127,7 @@ def check_batches(pictures, px, batch_size):
 def check_same_classes(net, data_iter):
     """Raises Problem if both say which classes they have, and they are not the same ones in the same order."""
     known, given = getattr(net, 'classes', None), getattr(data_iter, 'classes', None)
-    if known and given and known != given:
+    if known and given and list(known) != list(given):
         raise Problem(
             f'The network knows {first_names(known)} and the pictures are of {first_names(given)}; rename the folders '
             'or take the network that belongs to them.'
@@ -152,10 +153,19 @@ def initialize(block):
     return block
 
 
+def copied(block):
+    """A copy of a network or a part of it, not a reference to it."""
+    block.hybridize(active=False)  # what is compiled can't be copied
+    npx.waitall()  # see weights_of
+    return copy.deepcopy(block)
+
+
 def with_new_head(source, classes):
-    """A copy of the source network, not a reference to it, with a new output layer: random, one output per class."""
+    """A copy of the source network with a new output layer: random, one output per class. Raises Problem."""
     check_classes(classes)
-    net = copy.deepcopy(source)
+    if not isinstance(source.output, gluon.nn.Dense):
+        raise Problem('This network ends in more than one layer; give it a new head with frozen.with_head.')
+    net = copied(source)
     net.classes = list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
     net.collect_params().reset_ctx(where(source))  # ties the copied weights to gradients of their own
@@ -165,24 +175,13 @@ def with_new_head(source, classes):
 def save(net, path, px):
     """Write `net`, with what it was trained for, to `path`; what was there is kept beside it. Raises Problem."""
     check_number('px', px, 1, whole=True)
-    path, weights = Path(path).expanduser(), weights_of(net)
+    path, weights = user_path(path), weights_of(net)
     check_finite(weights)
-    if not hasattr(net, 'network'):
-        raise Problem(
-            'This is a part of a network or one of your own, which load does not know; save the whole network.'
-        )
-    facts = {
-        'network': net.network,
-        'head': net.head,
-        'px': px,
-        'classes': net.classes,
-        'mean': net.mean,
-        'std': net.std,
-    }
+    facts = facts_of(net, weights, px)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
-            save_file(weights, partial, {name: json.dumps(fact) for name, fact in facts.items()})
+            save_file(weights, partial, facts)
             keep_older(path)
     except (OSError, SafetensorError) as error:
         raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None
@@ -192,13 +191,9 @@ def load(path):
     """The network that `save` wrote. Raises Problem."""
     weights, facts = read_weights(path)
     try:
-        facts = {name: json.loads(fact) for name, fact in facts.items()}
-        net = build(facts['network'], facts['classes'])
-        if facts['head'] != 'softmax':
-            net = inherit(heads.on(net.features, len(net.classes), facts['head']), net)
-        net.head, net.px, net.mean, net.std = facts['head'], facts['px'], facts['mean'], facts['std']
-    except (KeyError, TypeError, ValueError):
-        raise Problem(f'{path} was not written by utils.save: it does not say what network it holds.') from None
+        net = rebuild(facts)
+    except Problem as error:
+        raise Problem(f'{path} was not written by utils.save, or is damaged: {error}') from None
     return set_weights(net, weights)
 
 
@@ -245,40 +240,71 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds. Raises Stopped
     at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
     """
-    check_number('num_epochs', num_epochs, 1, whole=True)
-    for name, value in {'lr': lr, 'wd': wd, 'head': head}.items():
-        check_number(name, value)
-    for data_iter in train_iter, valid_iter:
-        check_same_classes(net, data_iter)
-    net.collect_params().reset_ctx(devices())
-    net.output.collect_params().setattr('lr_mult', head)
-    net.apply(fix_statistics)
-    net.hybridize(static_alloc=True, static_shape=True)
-    trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': lr, 'wd': wd})
+    check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head)
     rows, best, best_weights = [], -1, known_weights(net)
     try:
-        with tqdm(total=num_epochs * len(train_iter), desc='training', unit='batch', leave=False) as bar:
+        trainer = trainer_of(net, lr, wd, head)
+        total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # the bar has no end
+        with tqdm(total=total, desc='training', unit='batch', leave=False) as bar:
             for epoch in range(1, num_epochs + 1):
                 row = train_epoch(net, trainer, train_iter, bar)
                 valid = accuracy(*predictions(net, valid_iter))
+                weights = weights_of(net)
+                check_finite(weights)  # those that valid doesn't show, too
+                if valid > best:
+                    best, best_weights = valid, weights
                 rows.append({'epoch': epoch, **row, 'valid': valid})
                 bar.set_postfix({'epoch': epoch, 'loss': f'{row["loss"]:.3f}', 'valid': f'{valid:.3f}'})
-                if valid > best:
-                    best, best_weights = valid, weights_of(net)
     except KeyboardInterrupt:
         raise Stopped(history_of(rows), num_epochs) from None
     finally:
-        net.hybridize(active=False)  # so that it can be copied
-        set_weights(net, best_weights) if best_weights else initialize(net)
+        if give_back(net, best_weights):
+            raise Stopped(history_of(rows), num_epochs)
     return history_of(rows)
+
+
+def check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head):
+    check_number('num_epochs', num_epochs, 1, whole=True)
+    for name, value in {'lr': lr, 'wd': wd, 'head': head}.items():
+        check_number(name, value)
+    if max(lr, wd, lr * head) > 1e30:  # MXNet takes no number that is much larger
+        raise Problem(f'lr {lr}, wd {wd} and head {head} make too large steps; take smaller ones.')
+    for data_iter in train_iter, valid_iter:
+        check_same_classes(net, data_iter)
 
 
 def known_weights(net):
     """The weights of `net`, to go back to; None before its first picture, where they are random and have no shape."""
     try:
-        return weights_of(net)
+        weights = weights_of(net)
     except Problem:
         return None
+    check_finite(weights)
+    return weights
+
+
+def give_back(net, weights):
+    """Make `net` a network with those weights that can be copied; True if Ctrl-C made that begin anew."""
+    pressed = False
+    while True:
+        try:
+            net.hybridize(active=False)
+            if weights:
+                set_weights(net, weights)
+            else:
+                initialize(net)
+            return pressed
+        except KeyboardInterrupt:
+            pressed = True
+
+
+def trainer_of(net, lr, wd, head):
+    """What takes the steps of SGD; `net` is compiled, and on all devices."""
+    net.collect_params().reset_ctx(devices())
+    net.output.collect_params().setattr('lr_mult', float(head))
+    net.apply(fix_statistics)
+    net.hybridize(static_alloc=True, static_shape=True)
+    return gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': float(lr), 'wd': float(wd)})
 
 
 def history_of(rows):
@@ -289,13 +315,14 @@ def train_epoch(net, trainer, train_iter, bar):
     """One pass over `train_iter`: mean loss, train accuracy and speed. Raises Problem."""
     contexts, started = where(net), time.time()
     sums, num_seen = onp.zeros(2), 0
-    for parts, n in one_behind(train_step(net, trainer, X, y, contexts) for X, y in train_iter):
+    for X, parts in one_behind((X, train_step(net, trainer, X, y, contexts)) for X, y in train_iter):
         loss, correct = onp.sum([[float(loss), float(correct)] for loss, correct in parts], 0)
-        if not math.isfinite(loss):
-            raise Problem('The loss is no longer a number, since the steps were too large; take a smaller lr.')
+        check_is_number(loss, X)
         sums += loss, correct
-        num_seen += n
+        num_seen += len(X)
         bar.update()
+    if num_seen == 0:
+        raise Problem('There are no pictures to train on; give batches of some that can be read again in each epoch.')
     npx.waitall()  # the last batch is not done before its gradients are
     seconds = time.time() - started
     loss, correct = sums / num_seen
@@ -303,18 +330,50 @@ def train_epoch(net, trainer, train_iter, bar):
 
 
 def train_step(net, trainer, X, y, contexts):
-    """A step of gradient descent on one batch, shared among devices: ([(sum of losses, correct), ...], pictures)."""
-    Xs = gluon.utils.split_and_load(X, contexts, even_split=False)
-    ys = gluon.utils.split_and_load(y, contexts, even_split=False)
+    """A step of gradient descent on one batch, shared among devices: [(sum of losses, correct), ...]."""
+    if len(X) < len(contexts):
+        raise Problem(f'A batch of {len(X)} is too small for {len(contexts)} devices; take a larger batch_size.')
     loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
     with autograd.record():
-        outputs = [net(X) for X in Xs]
+        outputs = forward(net, X, contexts)
+        check_labels(y, outputs)
+        ys = gluon.utils.split_and_load(y, contexts, even_split=False)
         losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
     for loss in losses:
         loss.backward()
-    trainer.step(len(y))
+    trainer.step(len(X))
     correct = [(output.argmax(1) == y).sum() for output, y in zip(outputs, ys)]
-    return [(loss.sum(), right) for loss, right in zip(losses, correct)], len(y)
+    return [(loss.sum(), right) for loss, right in zip(losses, correct)]
+
+
+def forward(net, X, contexts):
+    """What `net` gives for a batch, a part [n, c] on each device. Raises Problem."""
+    try:
+        return [net(part) for part in gluon.utils.split_and_load(X, contexts, even_split=False)]
+    except (MXNetError, ValueError):
+        raise Problem(
+            f'The network can not take batches of the shape {X.shape}; take a larger px or, for the part above a cut, '
+            'what the part below gives.'
+        ) from None
+
+
+def check_labels(y, outputs):
+    """Raises Problem if a class number has no output: MXNet would take the last one for it."""
+    labels, num_classes = y.asnumpy(), outputs[0].shape[-1]
+    if not 0 <= labels.min() <= labels.max() < num_classes:
+        raise Problem(
+            f'The class numbers go from {labels.min()} to {labels.max()}, and the network has {num_classes} outputs; '
+            'take the network that belongs to these pictures.'
+        )
+
+
+def check_is_number(result, X):
+    """Raises Problem unless all that came out for the batch X is finite; it says whether that is due to X."""
+    if onp.isfinite(result).all():
+        return
+    if not onp.isfinite(X.asnumpy()).all():
+        raise Problem('The batches have something in them that is not a number; see where their pictures come from.')
+    raise Problem('What the network gives is no longer a number, since the steps were too large; take a smaller lr.')
 
 
 def one_behind(results):
@@ -324,7 +383,8 @@ def one_behind(results):
 
 
 def estimate(dataset, px, batch_size):
-    """Seconds that an epoch takes on this machine, from three steps of training on one batch."""
+    """Seconds that an epoch takes on this machine, from three steps of training on one batch. Raises Problem."""
+    check_batches(dataset.train, px, batch_size)
     net = from_scratch(dataset.classes)
     train_iter = batches(dataset.train[:batch_size], net, px, batch_size, train=True)
     history = train(net, train_iter, batches(dataset.valid[:batch_size], net, px, batch_size), 3, lr=0)
@@ -339,19 +399,21 @@ def predictions(net, data_iter):
     """(probabilities [n, c], class numbers [n]) of `net` in predict mode. Raises Problem."""
     check_same_classes(net, data_iter)
     contexts, probabilities, labels = where(net), [], []
-    for parts, y in one_behind((outputs(net, X, contexts), y) for X, y in data_iter):
-        probabilities += [part.asnumpy() for part in parts]
+    for X, y, parts in one_behind((X, y, softmax_of(net, X, y, contexts)) for X, y in data_iter):
+        found = onp.concatenate([part.asnumpy() for part in parts])
+        check_is_number(found, X)
+        probabilities.append(found)
         labels.append(y.asnumpy())
     if not labels:
         raise Problem('There are no pictures to predict; give batches of some.')
-    check_finite({'output': onp.concatenate(probabilities)})
     return onp.concatenate(probabilities), onp.concatenate(labels)
 
 
-def outputs(net, X, contexts):
-    """The probabilities of a batch, a part on each device."""
-    Xs = gluon.utils.split_and_load(X, contexts[: len(X)], even_split=False)  # MXNet can't have empty parts
-    return [npx.softmax(net(X)) for X in Xs]
+def softmax_of(net, X, y, contexts):
+    """The probabilities of a batch, a part on each device. Raises Problem."""
+    outputs = forward(net, X, contexts[: len(X)])  # MXNet can't have empty parts
+    check_labels(y, outputs)
+    return [npx.softmax(output) for output in outputs]
 
 
 def accuracy(probabilities, labels):
@@ -377,8 +439,9 @@ def predict(net, picture, px=None, top=5):
     check_number('px', px, 1, whole=True)
     check_number('top', top, 1, whole=True)
     X = np.array(normalize(centre_crop(open_picture(picture, px), px), net.mean, net.std))[None]
-    p = npx.softmax(net(X.as_in_ctx(where(net)[0])))[0].asnumpy()
-    check_finite({'output': p})
+    (output,) = forward(net, X, where(net)[:1])
+    p = npx.softmax(output)[0].asnumpy()
+    check_is_number(p, X)
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
 
 

@@ -1,15 +1,18 @@
 """Which source network: a row for each says how it is built, where its weights are and what colours it expects."""
 
 import collections
+import json
+import math
 
 import mended_mxnet
 
 from mxnet.gluon.model_zoo import vision
 
+import heads
 from files import ROOT
-from problem import Problem
+from problem import Problem, check_number, first_names
 from sources import lite0
-from sources.weights import read_weights
+from sources.weights import misfit, read_weights
 
 Source = collections.namedtuple('Source', 'builder weights mean std')  # weights() gives {name: array}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours of its pictures
@@ -32,20 +35,80 @@ NETWORKS = {
 }
 
 
-def build(name, classes):
-    """The network `name` without weights, one output per class; it carries its name, classes, mean and std."""
+def build(name, classes, head='softmax'):
+    """The network `name` without weights, one output per class; it carries what it is and expects. Raises Problem."""
     if name not in NETWORKS:
         raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
     source = NETWORKS[name]
     net = source.builder(classes=len(classes))
-    net.network, net.head, net.classes = name, 'softmax', list(classes)
+    if head != 'softmax':
+        net = heads.on(net.features, len(classes), head)
+    net.network, net.head, net.classes = name, head, list(classes)
     net.mean, net.std = source.mean, source.std
     return net
 
 
-def inherit(net, source, names=('network', 'head', 'classes', 'px', 'mean', 'std')):
+# ---- What a network was trained for ---------------------------------------------------------------------------------
+
+FACTS = ('network', 'head', 'classes', 'px', 'mean', 'std')
+
+
+def inherit(net, source, names=FACTS):
     """`net` with what `source` was trained for: a network says so wherever it goes."""
     for name in names:
         if hasattr(source, name):
             setattr(net, name, getattr(source, name))
     return net
+
+
+def facts_of(net, weights, px):
+    """{fact: JSON}, to be kept beside the weights. Raises Problem where `rebuild` would not make this network of it."""
+    if not hasattr(net, 'network'):
+        raise Problem('This is a part of a network or one that is not from here; save the whole network that it is of.')
+    facts = {name: getattr(net, name) for name in ('network', 'head', 'classes')}
+    facts['px'] = int(px)
+    for name in ('mean', 'std'):
+        facts[name] = [float(value) for value in getattr(net, name)]
+    facts = {name: json.dumps(fact) for name, fact in facts.items()}
+    wrong = misfit(rebuild(facts), weights)
+    if wrong:
+        raise Problem(f'This is not {net.network} with the head {net.head}: {wrong}; it could not be loaded again.')
+    return facts
+
+
+def rebuild(facts):
+    """The network, without weights, that {fact: JSON} tells of. Raises Problem if that is too little or wrong."""
+    facts = {name: read_fact(name, facts[name]) for name in FACTS if name in facts}
+    missing = {'network', 'classes', 'px'} - facts.keys()
+    if missing:
+        raise Problem(f'it does not say {first_names(missing)}')
+    check_facts(**facts)
+    net = build(facts['network'], facts['classes'], facts.get('head', 'softmax'))
+    net.px = facts['px']
+    for name in {'mean', 'std'} & facts.keys():  # older versions took those of the source network
+        setattr(net, name, tuple(facts[name]))
+    return net
+
+
+def read_fact(name, text):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        if name == 'network':
+            return text  # as older versions wrote it
+        raise Problem(f'its {name} are no JSON') from None
+
+
+def check_facts(network, classes, px, head='softmax', mean=MEAN, std=STD):
+    """Raises Problem if one of them can't be what a network was trained for."""
+    if not isinstance(network, str) or not isinstance(head, str):
+        raise Problem(f'its network is {network} and its head {head}, which are no names')
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise Problem('its classes are no list of names')
+    check_number('px', px, 1, whole=True)
+    for name, values in {'mean': mean, 'std': std}.items():
+        numbers = len(values) == 3 if isinstance(values, (list, tuple)) else False
+        if not numbers or not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+            raise Problem(f'its {name} is {values}, not a number for each of three colours')
+    if min(std) <= 0:
+        raise Problem(f'its std is {std}, by which nothing can be divided')

@@ -1,7 +1,6 @@
 """The weights of a network as {name: array}: out of it, into it, and from a file."""
 
 import hashlib
-from pathlib import Path
 
 import mended_mxnet
 
@@ -9,8 +8,9 @@ import numpy as onp
 from mxnet import nd, np, npx
 from mxnet.gluon.parameter import DeferredInitializationError
 from mxnet.util import is_np_array
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from files import user_path
 from problem import Problem, say
 
 
@@ -31,22 +31,27 @@ def set_weights(net, weights):
     """Fill `net` with {name: array}, on all its devices. Raises Problem if a name or a shape is not the network's."""
     npx.waitall()  # see weights_of
     check_finite(weights)
-    params = net._collect_params_with_prefix()
-    for name in sorted(params.keys() | weights.keys()):
-        needed, found = (both[name].shape if name in both else 'nothing' for both in (params, weights))
-        if not fits(needed, found):
-            needed = str(needed).replace('-1', 'any')
-            raise Problem(
-                f"The weights don't fit the network: {name} takes {needed}, and they have {found}; "
-                'take the file that belongs to it.'
-            )
+    wrong = misfit(net, weights)
+    if wrong:
+        raise Problem(f"The weights don't fit the network: {wrong}; take the file that belongs to it.")
     array = np.array if is_np_array() else nd.array
-    for name, param in params.items():
+    for name, param in net._collect_params_with_prefix().items():
         param.shape = weights[name].shape
         if param._data is None:
             param.initialize()
         param.set_data(array(weights[name], dtype='float32'))
     return net
+
+
+def misfit(net, weights):
+    """Where {name: array} differs from what `net` takes, in words; None if it fits."""
+    params = net._collect_params_with_prefix()
+    for name in sorted(params.keys() | weights.keys()):
+        needed, found = (both[name].shape if name in both else 'nothing' for both in (params, weights))
+        if not fits(needed, found):
+            needed = str(needed).replace('-1', 'any')
+            return f'{name} takes {needed}, and they have {found}'
+    return None
 
 
 def check_finite(arrays):
@@ -63,16 +68,20 @@ def fits(needed, found):
 
 def read_weights(path, sha256=None, advice='give a file that utils.save wrote.'):
     """({name: array}, metadata) of a safetensors file, which must have the SHA-256 if there is one. Raises Problem."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise Problem(f'There is no file {path}; {advice}')
+    path = user_path(path)
     wrong = Problem(f'{path} is damaged or not a file of weights; {advice}')
-    if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise wrong
+    try:
+        if not path.is_file():
+            raise Problem(f'There is no file {path}; {advice}')
+        if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise wrong
+        path.open('rb').close()  # or the library calls what may not be read damaged
+    except OSError as error:
+        raise Problem(f"{path} can't be read ({error.strerror}); {advice}") from None
     try:
         with safe_open(path, 'numpy') as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError):
+    except Exception:  # whatever its bytes are, the library may raise anything
         raise wrong from None
 
 

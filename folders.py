@@ -1,8 +1,11 @@
 """From a folder to lists of pictures: every file below it is used, is rubbish of a system, or is counted and named."""
 
 import collections
+import contextlib
 import hashlib
+import os
 import unicodedata
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
@@ -13,9 +16,20 @@ SPLITS = {'train': ['train', 'training'], 'valid': ['valid', 'val', 'validation'
 RUBBISH = {  # what systems and programs leave behind, in lower case
     *('.ds_store', '__macosx', '.appledouble', '.localized', '.apdisk', '.temporaryitems', 'icon\r'),  # macOS
     *('.spotlight-v100', '.fseventsd', '.trashes', '.documentrevisions-v100', '.volumeicon.icns'),
-    *('thumbs.db', 'ehthumbs.db', 'desktop.ini', '$recycle.bin', 'system volume information', 'recycler'),  # Windows
-    *('.directory', '.trash', 'lost+found', '.thumbnails', '.nomedia', '.hidden'),  # Linux, Android
-    *('@eadir', '@tmp', '#recycle', '#snapshot', '.@__thumb', '@recycle'),  # network storage
+    *('temporary items', 'network trash folder', 'thevolumesettingsfolder'),
+    *(
+        'thumbs.db',
+        'ehthumbs.db',
+        'ehthumbs_vista.db',
+        'desktop.ini',
+        '$recycle.bin',
+        'recycler',
+        'recycled',
+    ),  # Windows
+    *('system volume information', 'found.000', 'msdownld.tmp', '$windows.~bt', 'config.msi'),
+    *('.directory', '.trash', '.trash-1000', 'lost+found', '.thumbnails', '.hidden'),  # Linux
+    *('.nomedia', 'lost.dir', '.android_secure'),  # Android
+    *('@eadir', '@tmp', '#recycle', '#snapshot', '.@__thumb', '@recycle', '@recently-snapshot', '~snapshot'),  # NAS
     *('.git', '.gitignore', '.gitkeep', '.gitattributes', '.svn', '.hg', '.ipynb_checkpoints', '__pycache__'),
     *('.picasa.ini', 'picasa.ini', '.dropbox', '.dropbox.cache', '.dropbox.attr', '.stfolder', '.cache'),
 }
@@ -37,7 +51,7 @@ class Dataset(collections.namedtuple('Dataset', 'classes train valid test')):
     """The names of the classes, and three lists of (path, class number): dataset.train or dataset['train']."""
 
     def __getitem__(self, key):
-        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
+        return self._asdict()[key] if isinstance(key, str) else super().__getitem__(key)
 
 
 def read_folder(folder):
@@ -45,20 +59,22 @@ def read_folder(folder):
 
     A split that is not there is taken out of the training pictures by `share_of`. What is left out is said and why.
     """
+    if not os.path.isdir(folder):
+        raise Problem(
+            f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.'
+        )
     parts = split_folders(folder)
-    used = {*parts.values()}
-    left_out = [] if folder in used else [path for path in entries(folder) if path not in used]
-    files = {split: files_by_class(part, left_out) for split, part in parts.items()}
+    left_out = [path for path in entries(folder) if {'train': folder} != parts and path not in parts.values()]
+    files = {split: files_by_class(folder, part, left_out) for split, part in parts.items()}
     classes = sorted(files['train'])
     check_class_folders(parts, files, classes)
     if left_out:
         names = first_names(path.relative_to(folder) for path in left_out)
-        say(f'{len(left_out)} not used in {folder}, since in no class folder, hidden or empty: {names}')
+        say(f'{len(left_out)} not used in {folder}, since in no class folder, hidden, empty or used already: {names}')
     content, splits = {}, {}
     for split, part in parts.items():
-        splits[split] = check_files(
-            part, [(path, i) for i, name in enumerate(classes) for path in files[split][name]], content
-        )
+        everything = [(path, i) for i, name in enumerate(classes) for path in files[split][name]]
+        splits[split] = check_files(part, everything, content)
     missing = [split for split in SPLITS if split not in splits]
     splits |= split_by_hash(splits['train'], missing, content)
     check_counts(folder, classes, splits)
@@ -72,80 +88,99 @@ def read_folder(folder):
 def entries(folder):
     """What is in a folder, sorted, without rubbish. Raises Problem if it may not be read."""
     try:
-        found = sorted(folder.iterdir())
+        found = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
         raise Problem(f"{folder} can't be read ({error.strerror}); change its rights or give another.") from None
-    return [path for path in found if path.name.lower() not in RUBBISH and not path.name.startswith('._')]
+    return [path for path in found if not is_rubbish(path.name.lower())]
+
+
+def is_rubbish(name):
+    """Also what macOS puts beside a file on other systems' disks, and Windows beside a download in a Linux folder."""
+    return name in RUBBISH or name.startswith('._') or name.endswith(':zone.identifier')
 
 
 def subfolders(folder):
-    return [path for path in entries(folder) if path.is_dir() and not path.name.startswith('.')]
+    return [path for path in entries(folder) if os.path.isdir(path) and not path.name.startswith('.')]
 
 
 def class_name(folder):
-    """Its name in one of the two ways in which Unicode writes é."""
-    return unicodedata.normalize('NFC', folder.name)
+    """Its name without what can't be seen: spaces around it, and which of the two ways Unicode has to write é."""
+    return unicodedata.normalize('NFC', folder.name).strip() or folder.name
 
 
 def split_folders(folder):
     """{split: its folder}, or {'train': folder} where it has class folders only. Raises Problem if that is unclear."""
-    named = {split: [p for p in subfolders(folder) if p.name.lower() in names] for split, names in SPLITS.items()}
+    inside = subfolders(folder)
+    named = {split: [p for p in inside if class_name(p).lower() in names] for split, names in SPLITS.items()}
     some = [p for paths in named.values() for p in paths]
-    if any(map(is_split, named['train'])):
+    others = [p for p in inside if p not in some]
+    if any(is_split(p, others) for p in named['train']):
         for split, paths in named.items():
             if len(paths) > 1:
                 raise Problem(f'{folder} has {first_names(p.name for p in paths)}, and each may be {split}; keep one.')
         return {split: paths[0] for split, paths in named.items() if paths}
-    for path in filter(is_split, some):
-        raise Problem(f'{path} holds folders, as a split does, but {folder} has no train/ with class folders; add it.')
-    if some and len(some) == len(subfolders(folder)):
+    for path in some:
+        if is_split(path, others):
+            raise Problem(
+                f'{path} holds folders, as a split does, but {folder} has no train/ with class folders; add it.'
+            )
+    if some and not others:
         names = first_names(p.name for p in some)
         raise Problem(f'{folder} has {names} and no class folders in them; put the pictures of each class into one.')
+    if len(others) > 1 and all(os.path.isdir(path / 'train') for path in others):
+        raise Problem(f'{folder} has train/ in its class folders; make one train/, with the class folders in it.')
     return {'train': folder}
 
 
-def is_split(folder):
-    """Whether it holds class folders; one that holds pictures is a class, whatever its name."""
-    inside = len(subfolders(folder))
-    return inside > 1 or (inside == 1 and not any(readable(p) for p in entries(folder) if p.is_file()))
+def is_split(folder, others):
+    """Whether it holds class folders; one with pictures is a class, unless the `others` have none: they lie astray."""
+    inside = subfolders(folder)
+    if inside and has_pictures(folder):
+        return len(inside) > 1 and not any(map(has_pictures, others))
+    return bool(inside)
 
 
-def files_by_class(part, left_out):
+def has_pictures(folder):
+    return any(map(readable, entries(folder)))
+
+
+def files_by_class(folder, part, left_out):
     """{class: all files in its folder and below}; what belongs to no class, or is hidden, is added to `left_out`."""
-    found = {}
+    above = [os.path.realpath(part), *map(str, Path(os.path.realpath(folder), '_').parents)]
+    found, visited = {}, collections.defaultdict(lambda: {*above})
     for path in entries(part):
-        if path.is_dir() and not path.name.startswith('.'):
-            found.setdefault(class_name(path), []).extend(files_below(path, left_out, {path.resolve()}))
+        if os.path.isdir(path) and not path.name.startswith('.'):
+            name = class_name(path)
+            found.setdefault(name, []).extend(files_below(path, left_out, visited[name]))
         else:
             left_out.append(path)
     return {name: sorted(paths) for name, paths in found.items()}
 
 
 def files_below(folder, left_out, visited):
-    """All files in a folder and below; hidden ones, empty folders and links back into `visited` are left out."""
-    try:
-        inside = entries(folder)
-    except Problem:
-        inside = []
-    if not inside:
-        left_out.append(folder)
-    found = []
-    for path in inside:
-        if path.name.startswith('.') or (path.is_dir() and path.resolve() in visited):
-            left_out.append(path)
-        elif path.is_dir():
-            found += files_below(path, left_out, visited | {path.resolve()})
-        else:
-            found.append(path)
+    """All files in a folder and below; hidden ones, empty folders and links into `visited` are added to `left_out`."""
+    found, todo = [], [folder]
+    while todo:
+        here = todo.pop()
+        real, inside = os.path.realpath(here), []
+        with contextlib.suppress(Problem):  # it may not be read
+            inside = entries(here) if real not in visited else []
+        visited.add(real)
+        if not inside:
+            left_out.append(here)
+        for path in inside:
+            kind = left_out if path.name.startswith('.') else todo if os.path.isdir(path) else found
+            kind.append(path)
     return found
 
 
 def check_class_folders(parts, files, classes):
     for split, part in parts.items():
-        if sorted(files[split]) != classes:
+        lacks, more = first_names({*classes} - {*files[split]}), first_names({*files[split]} - {*classes})
+        if lacks or more:
+            what = ' and '.join([f'lacks {lacks}'] * bool(lacks) + [f'has {more} more'] * bool(more))
             raise Problem(
-                f'{part} has the classes {first_names(files[split], 20) or "none"}, but the training pictures have '
-                f'{first_names(classes, 20)}; make them the same.'
+                f'{part} {what}, unlike {parts["train"]}; give both the same class folders or take it elsewhere.'
             )
     if len(classes) < 2:
         part = parts['train']
@@ -166,9 +201,10 @@ def only_folders(folder):
 
 def check_files(part, files, content):
     """The (path, class number) of `files` that can be read; the others are named. `content` gets the hash of each."""
-    for path, _ in tqdm(files, desc=f'checking {part.name}', leave=False):
-        if path.is_file() and readable(path):  # not what is a pipe or a link to nowhere
-            content[path] = hashlib.sha1(path.read_bytes()).hexdigest()
+    for path, _ in tqdm(files, desc='checking pictures', leave=False):
+        with contextlib.suppress(OSError):  # it may vanish meanwhile
+            if readable(path):
+                content[path] = hash_of(path)
     bad = [path.relative_to(part) for path, _ in files if path not in content]
     if bad:
         say(
@@ -176,6 +212,11 @@ def check_files(part, files, content):
             f'{first_names(bad)}'
         )
     return [(path, i) for path, i in files if path in content]
+
+
+def hash_of(path):
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha1').hexdigest()
 
 
 def check_counts(folder, classes, splits):
@@ -195,22 +236,26 @@ def say_what_is_there_twice(folder, splits, content):
     for split, pictures in splits.items():
         for path, i in pictures:
             places[content[path]].add((split, i))
-            paths[content[path]].append(path.relative_to(folder))
-    twice = [' = '.join(map(str, paths[key])) for key in places if len(places[key]) > 1]
+            paths[content[path]].append(path)
+    twice = [paths[key] for key in places if len(places[key]) > 1]
     if twice:
+        names = first_names(' = '.join(str(path.relative_to(folder)) for path in same[:3]) for same in twice)
         say(
             f'{len(twice)} pictures in {folder} are in two splits or two classes, byte for byte, so that what is '
-            f'measured is too good or contradicts itself: {first_names(twice)}'
+            f'measured is too good or contradicts itself: {names}'
         )
 
 
 # ---- The splits -----------------------------------------------------------------------------------------------------
 
 
+def name_of(path):
+    return unicodedata.normalize('NFC', path.name)
+
+
 def share_of(path):
     """A number in [0, 1) that depends on the file's name only, so that a picture never changes sides."""
-    name = unicodedata.normalize('NFC', path.name)
-    return int(hashlib.sha1(name.encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16**8
+    return int(hashlib.sha1(name_of(path).encode('utf8', 'surrogateescape')).hexdigest()[:8], 16) / 16**8
 
 
 def split_by_hash(pictures, missing, content):
@@ -221,7 +266,7 @@ def split_by_hash(pictures, missing, content):
     bounds = {split: (0.2 * k, 0.2 * (k + 1)) for k, split in enumerate(missing)}
     bounds['train'] = (0.2 * len(missing), 1)
     share = {}
-    for path, _ in sorted(pictures, key=lambda picture: picture[0].name, reverse=True):
+    for path, _ in sorted(pictures, key=lambda picture: name_of(picture[0]), reverse=True):
         share[content[path]] = share_of(path)  # the last one has the smallest name
     side = {key: split for key in share for split, (low, high) in bounds.items() if low <= share[key] < high}
     moved = {*fill_empty(pictures, content, bounds, share, side)}

@@ -2,29 +2,23 @@
 
 import inspect
 import math
+import os
 import random
 import types
+import warnings
 from importlib.metadata import version
 from pathlib import Path
+from unittest import mock
 
 import mended_mxnet
 
 import numpy as onp
 from PIL import Image, ImageOps
 
+import exif
 from problem import Problem
 
-Flip = Image.Transpose
-UPRIGHT = {  # what turns a picture upright, by the orientation that EXIF says
-    2: Flip.FLIP_LEFT_RIGHT,
-    3: Flip.ROTATE_180,
-    4: Flip.FLIP_TOP_BOTTOM,
-    5: Flip.TRANSPOSE,
-    6: Flip.ROTATE_270,
-    7: Flip.TRANSVERSE,
-    8: Flip.ROTATE_90,
-}
-ORIENTATION = 0x0112  # its tag in EXIF
+PHOTOMETRIC, WHITE_IS_ZERO = 0x0106, 0  # a tag of TIFF and one of its values
 
 
 def open_picture(picture, px):
@@ -32,19 +26,17 @@ def open_picture(picture, px):
 
     A JPEG is decoded to 2 px or a little more, which is faster.
     """
+    is_path = isinstance(picture, (str, os.PathLike))
     try:
-        if isinstance(picture, (str, Path)):
-            with Image.open(Path(picture).expanduser()) as image:
-                image.draft('RGB', (2 * px, 2 * px))
-                image.load()
-                return to_rgb(upright(image))
-        image = picture if isinstance(picture, Image.Image) else to_image(picture)
-        return to_rgb(upright(image))
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of Pillow, about what is odd in a file that it reads all the same
+            if is_path:
+                return read(Path(picture).expanduser(), px)
+            return to_rgb(picture if isinstance(picture, Image.Image) else to_image(picture))
     except Exception as error:  # a decoder may raise anything
-        name = picture if isinstance(picture, (str, Path)) else f'What was given ({type(picture).__name__})'
-        raise Problem(
-            f"{name} can't be read as a picture ({type(error).__name__}); give the path of a JPEG or PNG file."
-        ) from None
+        name = (str(picture) or "''") if is_path else f'What was given ({type(picture).__name__})'
+        reason = error if isinstance(error, Problem) else type(error).__name__
+        raise Problem(f"{name} can't be read as a picture ({reason}); give the path of a JPEG or PNG file.") from None
 
 
 def readable(path):
@@ -56,47 +48,86 @@ def readable(path):
     return True
 
 
-def upright(image):
-    """The image turned as its EXIF says; if that is broken, as it lies."""
+def read(path, px):
+    """The picture at `path` in RGB. Raises anything."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise Problem('it is a folder or a device' if os.path.exists(path) else 'there is no such file')
     try:
-        orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # EXIF is written by many cameras and programs, and read by a parser that may raise anything
-        orientation = None
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+        return decode(path, px)
+    except Exception:
+        with mock.patch.object(Image, 'Exif', exif.Orientation):  # Pillow stops at broken EXIF of TIFF and AVIF
+            return decode(path, px)
+
+
+def decode(path, px):
+    with Image.open(path) as image:
+        image.draft('RGB', (2 * px, 2 * px))
+        return to_rgb(image)
 
 
 def to_rgb(image):
-    """The image in RGB with 8 bits: more bits are scaled, and what is transparent becomes white."""
+    """A PIL image as an upright one in RGB with 8 bits; what is transparent becomes white."""
+    if not all(image.size):
+        raise Problem('it is empty')
+    layout = str(getattr(image, 'tile', ''))  # how it lies in the file; unknown once it is loaded
+    image.load()
+    turn = exif.turn_of(image)
     if image.mode[0] in 'IF':  # integers of 16 or 32 bits, floats
-        image = Image.fromarray(to_8_bits(onp.asarray(image)))
-    if 'transparency' in image.info or {'A', 'a'} & {*image.getbands()}:
+        image = to_grey(image, layout)
+    elif ';16' in layout and onp.asarray(image.convert('RGB')).max() < 64:
+        raise Problem('it has 16 bits a colour, of which only the upper 8 are read, and uses the lower ones')
+    if image.mode == 'La':
+        image = image.convert('LA')
+    if image.has_transparency_data:
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image.convert('RGBA'))
-    return image.convert('RGB')
+    image = image.convert('RGB')
+    return image.transpose(turn) if turn is not None else image
 
 
-def to_8_bits(values):
-    """Numbers of any kind as bytes: by the range that such numbers usually have or, beyond it, by their own."""
-    values = values.astype('f8')
-    low, high = values.min(), values.max()
-    if not math.isfinite(low) or not math.isfinite(high):
-        raise ValueError('not a number')
+def to_grey(image, layout):
+    """An image of more than 8 bits in 8 bits."""
+    values = onp.asarray(image)
+    values = values.view('u4') if 'I;32N' in layout else values  # Pillow takes them for signed ones
+    says = image.format == 'PPM' and image.mode == 'I'  # its file says what white is, and Pillow makes that 65535
+    grey = to_8_bits(values, *((0, 65535) if says else range_of(values)))
+    if getattr(image, 'tag_v2', {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 255 - grey
+    grey[values == image.info.get('transparency', -1)] = 255
+    return Image.fromarray(grey)
+
+
+def to_8_bits(values, black, white):
+    return onp.rint((values.astype('f8') - black) * (255 / (white - black or 1))).astype('u1')
+
+
+def range_of(values):
+    """(black, white): the range that numbers of such a kind and size usually have or, beyond it, their own."""
+    if not onp.isfinite(values).all():
+        raise Problem('some of its values are not numbers')
+    low, high = float(values.min()), float(values.max())
     if low < 0 or high > 65535:
-        values, high = values - low, high - low or 1
-    elif (values % 1).any():
-        high = 1 if high <= 1 else 255 if high <= 255 else high
-    elif not (values % 257).any():
-        high = 65535  # 8 bits in 16: each byte twice
-    elif high <= 4095:
-        high = 2 ** max(8, math.ceil(math.log2(high + 1))) - 1  # a camera's 10 or 12 bits
-    else:
-        high = 65535
-    return onp.rint(values * (255 / high)).astype('u1')
+        return low, high
+    if values.dtype == bool or (values.dtype.kind == 'f' and high <= 1):
+        return 0, 1
+    if (values % 1).any():
+        return 0, 255 if 16 < high <= 255 else high  # lights may be brighter than 1
+    if not (values % 257).any():
+        return 0, 65535  # 8 bits in 16: each byte twice
+    return 0, next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if high < 2**bits)  # as cameras have them
 
 
 def to_image(array):
-    """An array [h, w] or [h, w, colours] as an image; numbers between 0 and 1 are brightness, too."""
+    """An array [h, w] or [h, w, 1, 3 or 4] as an image. Raises Problem."""
     array = array.asnumpy() if hasattr(array, 'asnumpy') else onp.asarray(array)
-    return Image.fromarray(array if array.dtype == 'u1' else to_8_bits(array))
+    if array.dtype.kind not in 'biuf':
+        raise Problem('it is not made of numbers')
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] not in (3, 4)):
+        raise Problem(f'its shape is {array.shape} and not [height, width] or [height, width, 3]')
+    if not array.size:
+        raise Problem('it is empty')
+    return Image.fromarray(array if array.dtype == 'u1' else to_8_bits(array, *range_of(array)))
 
 
 def random_crop(image, px, area=(0.3, 1), ratio=(3 / 4, 4 / 3), rng=random):
@@ -134,8 +165,9 @@ def view(path, px, number=None):
 
 def code():
     """What this module does, from the code that is loaded (its file may say something else by now), and by what."""
-    functions = {name: code_of(f) for name, f in globals().items() if inspect.isfunction(f)}
-    tables = {name: value for name, value in globals().items() if name.isupper()}
+    things = {**vars(exif), **globals()}
+    functions = {name: code_of(f) for name, f in things.items() if inspect.isfunction(f)}
+    tables = {name: value for name, value in things.items() if name.isupper()}
     return sorted(functions.items()), tables, version('pillow'), version('numpy')
 
 

@@ -1,6 +1,8 @@
 """The one sentence when something is wrong, and the checks that ask for it."""
 
+import heapq
 import math
+import re
 import sys
 from numbers import Integral, Real
 
@@ -8,19 +10,29 @@ from numbers import Integral, Real
 class Problem(Exception):
     """Something is wrong with what the user gave; the message is one sentence that says what, and what to do."""
 
+    def __init__(self, text):
+        super().__init__(one_line(text))
+
     def _render_traceback_(self):  # Jupyter shows this instead of a stack of frames
         return [str(self)]
 
 
+def one_line(text, most=490):
+    """The text without what would break it or can't be written, as a file's name may have; its middle may be cut."""
+    text = re.sub(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]', lambda m: ascii(m[0])[1:-1], str(text))
+    head = most * 3 // 5
+    return text if len(text) <= most else f'{text[:head]} ... {text[head + 5 - most :]}'
+
+
 def say(text):
-    """Print `text`; what the terminal can't show, as in a file's name, becomes an escape."""
-    encoding = getattr(sys.stdout, 'encoding', None) or 'utf8'
+    """Print `text` on one line; what the terminal can't show, as in a file's name, becomes an escape."""
+    text, encoding = one_line(text), getattr(sys.stdout, 'encoding', None) or 'utf8'
     print(text.encode(encoding, 'backslashreplace').decode(encoding))
 
 
 def first_names(names, most=5):
-    """'a, b, c, d, e ...': the first of many names."""
-    names = sorted(map(str, names))
+    """'a, b, c, d, e ...': the first of many names; those that are very long are cut."""
+    names = [one_line(name, most=80) for name in heapq.nsmallest(most + 1, map(str, names))]
     return ', '.join(names[:most]) + (' ...' if len(names) > most else '')
 
 

@@ -14,7 +14,7 @@ BUILD = Path(os.environ.get('HOTDOG_BUILD', ROOT / 'build')).resolve()  # tests 
 def user_path(path):
     """The path that the user means: ~ is the home. Raises Problem for what is no path."""
     try:
-        return Path(path).expanduser()
+        return Path(path if path != '' else None).expanduser()  # '' would be the folder that one is in
     except TypeError:
         raise Problem(f'{path!r} is no path; give the name of a file or folder.') from None
     except RuntimeError:  # ~name, and nobody here has that name

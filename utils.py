@@ -67,10 +67,6 @@ def find_data(data='kitchen'):
         folder = hotdog()
     else:
         folder = user_path(data)
-    if not folder.is_dir():
-        raise Problem(
-            f'There is no folder {folder}; give "kitchen", "hotdog" or a folder that has one folder per class.'
-        )
     return read_folder(folder)
 
 

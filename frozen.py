@@ -18,9 +18,12 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import mmap
 import os
+import re
 import shutil
+import stat
 import time
 from importlib.metadata import version
 from numbers import Integral
@@ -29,7 +32,8 @@ import mended_mxnet
 
 import numpy as onp
 import psutil
-from mxnet import autograd, gluon, io, nd, np, npx, sym
+from mxnet import autograd, gluon, io, nd, np, sym
+from mxnet.base import MXNetError
 from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
 from tqdm.auto import tqdm
@@ -37,7 +41,7 @@ from tqdm.auto import tqdm
 import heads
 import pictures as reading
 import utils
-from files import BUILD, whole
+from files import BUILD, user_path, whole
 from problem import Problem, check_classes, check_number, say
 from sources import inherit
 from sources.weights import set_weights, weights_of
@@ -45,6 +49,7 @@ from sources.weights import set_weights, weights_of
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
 BATCH, DAY = 32, 24 * 3600
+KEY = r'[0-9a-f]{40}\.npy'  # the name of a file in the cache
 
 # ---- Heads ----------------------------------------------------------------------------------------------------------
 
@@ -54,7 +59,7 @@ def with_head(source, classes, head='softmax'):
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
     check_classes(classes)
-    net = inherit(heads.on(copy.deepcopy(source.features), len(classes), head), source)
+    net = inherit(heads.on(utils.copied(source.features), len(classes), head), source)
     net.head, net.classes = head, list(classes)
     utils.initialize(net.output)
     net.collect_params().reset_ctx(utils.where(source))  # ties the copied weights to gradients of their own
@@ -68,10 +73,10 @@ def cut(net, at):
     """(below, above): `net` in two parts; `at` is the name or number (see `blocks`) of the first block that trains.
 
     `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is
-    not: training it trains `net`. Raises Problem if `net` has no such place.
+    not: training it trains `net`. Raises Problem if `net` has no such place, or has seen no picture yet.
     """
     num_frozen = position(net, at)
-    block = copy.deepcopy(net.features[:num_frozen])
+    block = utils.copied(net.features[:num_frozen])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     block.apply(utils.fix_statistics)
@@ -97,9 +102,9 @@ def blocks(net):
 def position(net, at):
     """The number of blocks below the place `at`, a name or number. Raises Problem."""
     names = blocks(net)
-    if at in names:
+    if isinstance(at, str) and at in names:
         return names.index(at)
-    if isinstance(at, Integral) and 0 <= at < len(names):
+    if isinstance(at, Integral) and not isinstance(at, bool) and 0 <= at < len(names):
         return int(at)
     raise Problem(
         f'There is no place {at!r} to cut this network at; give a number from 0 to {len(names) - 1}, '
@@ -114,11 +119,21 @@ class Below:
     """
 
     def __init__(self, block):
-        self.block, self.key = hybridize(block), fingerprint(what_it_computes(block))
+        self.block = hybridize(block)
+        self.graph = block(sym.var('data').as_np_ndarray())
+        self.key = fingerprint(what_it_computes(block, self.graph), reading.code_of(Below.pixels))
 
     def __call__(self, X):
         with autograd.pause():  # predict mode
             return self.block(np.array(X, dtype='float32', ctx=utils.devices()[0]))
+
+    def shape(self, n, px):
+        """The shape [n, ...] of what it gives for n pictures; nothing is computed. Raises Problem."""
+        try:
+            with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
+                return self.graph.infer_shape(data=(n, 3, px, px))[1][0]
+        except MXNetError:
+            raise Problem(f'This network can not take pictures of {px} px; take a larger px.') from None
 
     def features(self, pictures, px, views=0):
         """[n, ...]: what it gives for n pictures in their centre crops, kept on disk; with views, view after view.
@@ -128,7 +143,7 @@ class Below:
         X = self.kept(pictures, px, views)
         if X is not None:
             return X
-        size = 4 * len(pictures) * max(views, 1) * self(onp.zeros((1, 3, px, px), 'f4')).size
+        size = size_of(self.shape(len(pictures) * max(views, 1), px))
         if size > psutil.virtual_memory().available:
             raise Problem(f'The memory cannot hold {size / 1e9:.2g} GB of features; cut later or take fewer pictures.')
         return onp.concatenate([*self.outputs(pictures, px, views)])
@@ -155,18 +170,15 @@ class Below:
 
     def kept(self, pictures, px, views):
         """The features as an array on disk, computed if they are not there yet; None if the cache can't keep them."""
-        check_number('px', px, 1, whole=True)
+        utils.check_batches(pictures, px, BATCH)
         check_number('views', views, 0, whole=True)
-        contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in pictures]
-        names = [path.name for path, _ in pictures] if views else []  # they decide how a view is cropped
-        path = CACHE / f'{fingerprint(contents, names, self.key, self.mean, self.std, px, views, reading.code())}.npy'
-        num_rows = len(pictures) * max(views, 1)
-        X = read_array(path, num_rows)
+        shape = self.shape(len(pictures) * max(views, 1), px)
+        path = CACHE / f'{self.name(pictures, px, views)}.npy'
+        X = read_array(path, shape)
         if X is not None:
             return X
-        shape = (num_rows, *self(onp.zeros((1, 3, px, px), 'f4')).shape[1:])
         try:
-            make_room(4 * int(onp.prod(shape)))
+            make_room(size_of(shape))
             write_array(path, shape, self.outputs(pictures, px, views))
         except OSError as error:
             say(
@@ -174,7 +186,14 @@ class Below:
                 'later or take fewer pictures to have it once.'
             )
             return None
-        return read_array(path, num_rows)
+        return read_array(path, shape)
+
+    def name(self, pictures, px, views):
+        """A text for each different thing that it may give: who asks for the same again finds it."""
+        contents = [content(path) for path, _ in pictures]
+        names = [user_path(path).name for path, _ in pictures] if views else []  # they decide how a view is cropped
+        colours = [float(value) for value in [*self.mean, *self.std]]
+        return fingerprint(contents, names, self.key, colours, int(px), int(views), reading.code())
 
     def outputs(self, pictures, px, views):
         """Yield what it gives, batch by batch; MXNet computes one in the background while the next is read."""
@@ -189,7 +208,7 @@ class Below:
         images = []
         for row in rows:
             number, i = divmod(row, len(pictures))
-            image = reading.view(pictures[i][0], px, number if views else None)
+            image = reading.view(user_path(pictures[i][0]), px, number if views else None)
             images.append(reading.normalize(image, self.mean, self.std))
         return onp.stack(images)
 
@@ -214,12 +233,20 @@ def fingerprint(*parts):
     return hashlib.sha1(repr(parts).encode('utf8', 'surrogateescape')).hexdigest()
 
 
-def what_it_computes(block):
+def content(path):
+    """A hash of what is in the file. Raises Problem."""
+    try:
+        return hashlib.sha1(user_path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise Problem(f"{path} can't be read ({error.strerror}); run find_data again, or get it back.") from None
+
+
+def what_it_computes(block, graph):
     """Its operators, their settings and inputs, and a hash of each array of weights, in the order of MXNet's graph."""
-    npx.waitall()  # see weights_of
-    arrays = {p.name: p.data().asnumpy() for p in block.collect_params().values()}
+    weights = weights_of(block)
+    arrays = {param.name: weights[name] for name, param in block._collect_params_with_prefix().items()}
     found = [version('mxnet')]
-    for node in json.loads(block(sym.var('data').as_np_ndarray()).tojson())['nodes']:
+    for node in json.loads(graph.tojson())['nodes']:
         if node['name'] in arrays:
             found.append(hashlib.sha1(arrays[node['name']]).hexdigest())
         else:
@@ -230,15 +257,33 @@ def what_it_computes(block):
 # ---- The cache ------------------------------------------------------------------------------------------------------
 
 
-def read_array(path, num_rows):
-    """The array in the file, on disk and not in memory; None if it is not there, or damaged."""
+def size_of(shape):
+    """The bytes of an array of that shape in float32."""
+    return 4 * math.prod(shape)
+
+
+def read_array(path, shape):
+    """The array in the file, on disk and not in memory; None if it is not there, or not one of float32 in `shape`."""
+    if not path.is_file():
+        return None
     try:
-        X = onp.load(path, mmap_mode='r')
-    except (OSError, ValueError):
+        X = onp.lib.format.open_memmap(path, mode='r')
+    except Exception:  # whatever its bytes are
         return None
     with contextlib.suppress(OSError):  # another user's
         os.utime(path)  # just used: it will be the last to be removed
-    return X if len(X) == num_rows else None
+    return X if X.shape == shape and X.dtype == '<f4' and X.flags.c_contiguous else None
+
+
+def files_of_ours(pattern):
+    """[(time of the last use, bytes, path), ...] in the cache; no folder, no link, nothing of others, nothing gone."""
+    found = []
+    for path in CACHE.iterdir():
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode) and re.fullmatch(pattern, path.name):
+                found.append((facts.st_mtime, facts.st_size, path))
+    return sorted(found)
 
 
 def make_room(size):
@@ -247,20 +292,26 @@ def make_room(size):
     What somebody is writing stays, and so does what isn't ours.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    files = [(file.stat().st_mtime, file.stat().st_size, file) for file in CACHE.glob('*.npy') if file.is_file()]
-    for partial in CACHE.glob('*.partial'):
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > DAY:  # whoever wrote it was killed
-                partial.unlink()
+    for used, _, path in files_of_ours(KEY + r'\.\w+\.partial'):
+        if time.time() - used > DAY:  # whoever wrote it was killed
+            removed(path)
+    files = files_of_ours(KEY)
     total = sum(size for _, size, _ in files)
     room = min(CAP, shutil.disk_usage(CACHE).free + total)
-    if size > room:
+    if size <= room:
+        for _, freed, path in files:
+            if size + total > room and removed(path):
+                total -= freed
+    if size + total > room:
         raise OSError(f'it takes {size / 1e9:.2g} GB, and the cache {CACHE} holds {room / 1e9:.2g} GB')
-    for _, freed, file in sorted(files):
-        if size + total > room:
-            with contextlib.suppress(OSError):  # another user's
-                file.unlink()
-            total -= freed
+
+
+def removed(path):
+    """Remove a file; whether it is gone now, for another user's may have to stay."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        return True
+    return False
 
 
 def write_array(path, shape, parts):
@@ -281,15 +332,17 @@ def int8(below, pictures, px):
     """
     if not isinstance(below.block, gluon.HybridBlock):  # it is in 8-bit integers
         return below
+    utils.check_batches(pictures, px, BATCH)
     some = pictures[:: len(pictures) // 16 + 1]  # in many one has extreme numbers, and all are rounded to their scale
 
     @functools.cache  # made at its first use: never, if all is in the cache
     def quantized():
         return quantize(below.block, below.pixels(some, px, 0, range(len(some))))
 
-    contents = [hashlib.sha1(path.read_bytes()).hexdigest() for path, _ in some]
     small = copy.copy(below)
-    small.block, small.key = lambda X: quantized()(X), fingerprint('int8', contents, below.key, px)
+    small.block = lambda X: quantized()(X)
+    code = [reading.code_of(function) for function in (int8, quantize, int8_network)]
+    small.key = fingerprint('int8', code, below.name(some, px, views=0))
     return small
 
 
@@ -305,10 +358,10 @@ def quantize(block, X, least=0.99):
         A, B = (f(np.array(X)).asnumpy().reshape(len(X), -1) for f in (in_int8, hybridize(block)))
         cosine = ((A * B).sum(1) / onp.linalg.norm(A, axis=1) / onp.linalg.norm(B, axis=1)).mean()
     except Exception as error:  # whatever MXNet has against this machine or this network
-        print(f"8-bit integers don't work here ({type(error).__name__}): the frozen part runs in float32.")
+        say(f"8-bit integers don't work here ({type(error).__name__}): the frozen part runs in float32.")
         return hybridize(block)
     if not cosine >= least:
-        print(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
+        say(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
     return in_int8 if cosine >= least else block
 
 
@@ -328,7 +381,7 @@ def int8_network(block, weights, X):
     )
     quantized = quantize_net_v2(
         block,
-        calib_data=io.NDArrayIter(nd.array(X), batch_size=8),
+        calib_data=io.NDArrayIter(nd.array(X), batch_size=min(8, len(X))),
         calib_mode='naive',
         exclude_layers_match=[layer.name for layer in simple],  # the last ones: in float
     )

@@ -1,6 +1,8 @@
 """What several test files need: folders of pictures, tiny networks and batches, and ways to look at them."""
 
 import io
+import struct
+import zlib
 
 import mended_mxnet
 
@@ -155,3 +157,38 @@ def examples(n, batch_size=4, classes=2, px=16):
 def all_batches(data_iter):
     """[(X, y), ...] of an iterable of batches, as NumPy's arrays."""
     return [(X.asnumpy(), y.asnumpy()) for X, y in data_iter]
+
+
+# ---- Picture files by hand ------------------------------------------------------------------------------------------
+
+
+def png(bits, colour, row, *chunks):
+    """A PNG of one row as the standard has it; `colour` 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha."""
+
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    head = struct.pack('>IIBBBBB', 8 * len(row) // (bits * samples), 1, bits, colour, 0, 0, 0)
+    parts = [(b'IHDR', head), *chunks, (b'IDAT', zlib.compress(b'\0' + row)), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunk(*part) for part in parts)
+
+
+def tags(entries, order='<', rest=b''):
+    """TIFF's head and first directory of (tag, type, count, value), and what follows it."""
+    head = b'II*\0' if order == '<' else b'MM\0*'
+    parts = [head, struct.pack(f'{order}IH', 8, len(entries))]
+    for tag, kind, count, value in entries:
+        value = struct.pack(f'{order}HH', value, 0) if kind == 3 else struct.pack(f'{order}I', value)
+        parts.append(struct.pack(f'{order}HHI', tag, kind, count) + value)
+    return b''.join(parts) + bytes(4) + rest
+
+
+def tiff(values, kind, order='<', meaning=1, more=()):
+    """A TIFF of one row of grey numbers of a struct format; meaning 0: white is zero, 1: black is."""
+    data = struct.pack(f'{order}{len(values)}{kind}', *values)
+    bits, number = 8 * struct.calcsize(kind), 3 if kind in 'fd' else 1 if kind.isupper() else 2
+    entries = [(256, 4, 1, len(values)), (257, 4, 1, 1), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, meaning)]
+    entries += [(277, 3, 1, 1), (278, 4, 1, 1), (279, 4, 1, len(data)), (339, 3, 1, number), *more]
+    start = 8 + 2 + 12 * (len(entries) + 1) + 4
+    return tags(sorted([*entries, (273, 4, 1, start)]), order, data)

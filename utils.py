@@ -162,7 +162,7 @@ def with_new_head(source, classes):
     if not isinstance(source.output, gluon.nn.Dense):
         raise Problem('This network ends in more than one layer; give it a new head with frozen.with_head.')
     net = copied(source)
-    net.classes = list(classes)
+    net.head, net.classes = 'softmax', list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
     net.collect_params().reset_ctx(where(source))  # ties the copied weights to gradients of their own
     return net

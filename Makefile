@@ -1,29 +1,50 @@
-# make lesson · make lesson DATA=folder · make test · make lab
+# make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab
 # For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 IN = .venv/bin/python
+INSTALL = $(IN) -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-header
+
+# A folder may have any name, so neither make nor the shell reads it: it goes through the environment.
 DATA ?= kitchen
+SEEDS ?= 0
+override DATA := $(value DATA)
+override SEEDS := $(value SEEDS)
+export DATA SEEDS
+unexport MPLBACKEND
 
 lesson: .venv/installed
-	$(IN) lesson.py "$(DATA)"
-
-# Without progress bars, for nbval does not see the end of a cell that sends too much.
-test: .venv/installed
-	$(IN) -m pytest tests
-	TQDM_DISABLE=1 $(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 notebooks/*.ipynb
+	$(IN) -m commands.lesson
 
 lab: .venv/installed
 	$(IN) -m jupyter lab notebooks
 
+quick test: export HOTDOG_BUILD = $(CURDIR)/build/test
+
+quick: .venv/installed-dev
+	$(IN) -m ruff check
+	$(IN) -m ruff format --check
+	$(IN) -m pytest -m "not slow" tests
+
+# Without progress bars, for nbval does not see the end of a cell that sends too much.
+test: .venv/installed-dev
+	$(IN) -m pytest tests
+	TQDM_DISABLE=1 $(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 notebooks/*.ipynb
+
 .venv/installed: requirements.txt
-	$(PYTHON) check.py
+	$(PYTHON) -m commands.check
 	$(PYTHON) -m venv .venv
-	$(IN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
 lock:
-	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header requirements.in -o requirements.txt
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 pretrain:
 	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain --pictures 520000
@@ -33,4 +54,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson test lab lock pretrain kitchen
+.PHONY: lesson lab quick test lock pretrain kitchen

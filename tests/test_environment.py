@@ -1,71 +1,57 @@
-"""One lock for everybody: make, conda and Binder install the same versions, and pip checks every hash."""
+"""One lock for everybody, and one for authors beside it: make, conda and Binder install the same versions, by hash."""
 
 import re
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parent.parent
-NAME = r'[A-Za-z0-9][A-Za-z0-9._-]*'
+from files import ROOT
 
-
-def normal(name):
-    """Package names as pip compares them (PEP 503)."""
-    return re.sub('[-_.]+', '-', name).lower()
+LOCKS = 'requirements.txt', 'requirements-dev.txt'
 
 
-def logical_lines(name):
-    """The lines of a requirements file without comments; those that end in a backslash are joined."""
-    text = re.sub(r'\\\n', ' ', (ROOT / name).read_text())
-    lines = (re.sub(r'(^|\s)#.*', '', line).strip() for line in text.splitlines())
-    return [line for line in lines if line]
+def requirements(name):
+    """[(Requirement, its hashes), ...] of a lock."""
+    text = (ROOT / name).read_text().replace('\\\n', ' ')
+    lines = [line.split('--hash=') for line in text.splitlines() if line.strip() and not line.strip().startswith('#')]
+    return [(Requirement(first.strip()), [part.strip() for part in hashes]) for first, *hashes in lines]
 
 
-@pytest.fixture(scope='module')
-def lock():
-    """{name: {version: line}} of requirements.txt; a package may have one version per platform."""
-    found = {}
-    for line in logical_lines('requirements.txt'):
-        name, version = re.match(rf'({NAME})==([^\s;]+)', line).groups()  # nothing but exact versions
-        found.setdefault(normal(name), {})[version] = line
-    return found
+@pytest.mark.parametrize('name', LOCKS)
+def test_what_is_installed_is_the_lock(name):
+    """By pip itself, which has nothing to install from: it finds all of it there, in these versions."""
+    command = [sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-index', '--no-deps', '--require-hashes']
+    pip = subprocess.run([*command, '-r', ROOT / name], capture_output=True, text=True)
+    assert pip.returncode == 0 and 'Would install' not in pip.stdout, pip.stderr
 
 
-def test_conda_installs_the_lock_itself():
-    lines = [line.strip() for line in (ROOT / 'environment.yml').read_text().splitlines()]
-    lines = [line for line in lines if line and not line.startswith('#')]
-    assert lines[-2:] == ['- pip:', '- -r requirements.txt']
-    assert lines[lines.index('dependencies:') + 1 : -2] == ['- python=3.11', '- pip']  # no package past the lock
+@pytest.mark.parametrize('name', LOCKS)
+def test_every_package_has_one_version_its_hashes_and_no_address(name):
+    for requirement, hashes in requirements(name):
+        assert str(requirement.specifier).startswith('==') and requirement.url is None
+        assert hashes and all(re.fullmatch('sha256:[0-9a-f]{64}', h) for h in hashes), requirement
+    assert not re.search('https?:|index-url|find-links|trusted-host', (ROOT / name).read_text())
 
 
-def test_make_installs_the_lock_and_checks_hashes():
-    assert re.search(r'pip install .*--require-hashes -r requirements\.txt', (ROOT / 'Makefile').read_text())
+def test_both_locks_fit_together():
+    ours, authors = ({(r.name, str(r.specifier)) for r, _ in requirements(name)} for name in LOCKS)
+    shared = {name for name, _ in ours} & {name for name, _ in authors}
+    assert len(shared) > 20 and all((one in ours) for one in authors if one[0] in shared)
 
 
-def test_every_line_of_the_lock_has_hashes(lock):
-    assert len(lock) > 50
-    for versions in lock.values():
-        for line in versions.values():
-            hashes = re.findall(r'--hash=(\S+)', line)
-            assert hashes and all(re.fullmatch('sha256:[0-9a-f]{64}', h) for h in hashes), line[:80]
+def test_conda_installs_the_lock_and_no_package_past_it():
+    wanted = yaml.safe_load((ROOT / 'environment.yml').read_text())['dependencies']
+    assert wanted == ['python=3.11', 'pip', {'pip': ['-r requirements.txt']}]
 
 
-def test_what_we_chose_is_in_the_lock(lock):
-    chosen = [re.fullmatch(rf'({NAME})(?:==(\S+))?', line) for line in logical_lines('requirements.in')]
-    assert len(chosen) > 5 and all(chosen)
-    for match in chosen:
-        name, version = match.groups()
-        assert normal(name) in lock, name
-        assert version is None or list(lock[normal(name)]) == [version], name
-
-
-def test_every_choice_has_a_reason():
-    for line in (ROOT / 'requirements.in').read_text().splitlines():
-        assert not line or re.search(r'#\s*\w+', line), line
-
-
-@pytest.mark.parametrize('name', ['requirements.in', 'requirements.txt', 'environment.yml'])
-def test_no_index_and_no_host(name):
-    text = (ROOT / name).read_text()
-    assert not re.search(r'https?:|git\+|file:|--(extra-)?index-url|--find-links|--trusted-host|@ ', text)
-    assert not re.search(r'^\s*-[if]\b', text, re.M)
+def test_make_checks_hashes_and_gives_students_only_what_they_need():
+    lesson, test = (
+        subprocess.run(['make', '-n', '-W', LOCKS[0], target], cwd=ROOT, capture_output=True, text=True).stdout
+        for target in ('lesson', 'test')
+    )
+    assert '--require-hashes -r requirements.txt' in lesson and '-m commands.lesson' in lesson
+    assert LOCKS[1] not in lesson and '--require-hashes -r requirements-dev.txt' in test
+    assert '-m pytest tests\n' in test and '-m pytest --nbval-lax' in test

@@ -1,4 +1,4 @@
-"""Say in one sentence whether this Python and this machine can run the lesson; `make` asks before it installs anything."""
+"""Say in one sentence why this Python or this machine can't run the lesson; make asks before it installs anything."""
 
 import platform
 import sys

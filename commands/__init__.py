@@ -1,0 +1,31 @@
+"""What make runs, as `python -m commands.NAME`. Ctrl-C is one sentence, also while it imports, which takes seconds."""
+
+import contextlib
+import os
+import signal
+import sys
+
+os.environ.pop('MPLBACKEND', None)  # a notebook's figures are drawn into its page, whatever the shell says
+SENTENCE = 'Stopped; nothing was written.'
+
+
+def stop(*_):
+    """End Python at once. An exception may come when a library deletes or imports something, and be lost."""
+    os.write(2, f'\n{SENTENCE}\n'.encode())
+    os._exit(130)
+
+
+@contextlib.contextmanager
+def stoppable():
+    """In here Ctrl-C is an exception, for there is something to tidy, which then ends in one sentence."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(f'\n{SENTENCE}')
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+if sys.argv[0] == '-m':  # Python is looking for the command; for a module that imports one Ctrl-C stays as it was
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,171 @@
+"""Run notebooks/01_fine_tuning.ipynb from top to bottom and leave it, executed and as a web page, in build/.
+
+python -m commands.lesson [kitchen | hotdog | FOLDER]      (or: make lesson DATA=FOLDER SEEDS="0 1 2")
+"""
+
+import os
+import re
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+import utils
+from commands import stoppable
+from commands.notebook import Bar, execute, page, tagged, without_progress_bars
+from problem import Problem, check_number, say
+from sources.weights import keep_older
+
+NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
+FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
+IN_THE_BOX = 'kitchen', 'hotdog'
+
+
+def parameters():
+    """{name: value} of the notebook's cell of parameters, which students change. Raises Problem."""
+    settings = {}
+    try:
+        exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
+    except Exception as error:
+        raise Problem(f"The notebook's cell of parameters can't be run ({error}); mend it.") from None
+    return settings
+
+
+# ---- What is asked for ----------------------------------------------------------------------------------------------
+
+
+def asked_data(arguments):
+    """The one argument, or else DATA, by which make hands on any name: a name or an absolute path. Raises Problem."""
+    if len(arguments) > 1:
+        raise Problem(f'Give one folder, not {len(arguments)}; if there is a space in its name, put it in quotes.')
+    (data,) = arguments or [os.environ.get('DATA', 'kitchen')]
+    if not data:
+        raise Problem('DATA is empty; give "kitchen", "hotdog" or a folder that has one folder per class.')
+    return data if data in IN_THE_BOX else whole_path(data)
+
+
+def whole_path(name):
+    """The folder `name` as an absolute path; ~ is the home folder, unless there is one of that name."""
+    path = name if os.path.exists(name) else os.path.expanduser(name)
+    return os.path.abspath(path)
+
+
+def asked_seeds():
+    """The seeds in SEEDS. Raises Problem."""
+    text = os.environ.get('SEEDS', '0')
+    seeds = [int(word) for word in text.split() if re.fullmatch('[0-9]{1,9}', word)]
+    if not seeds or len(seeds) < len(text.split()) or len({*seeds}) < len(seeds):
+        raise Problem(f'SEEDS is {text!r}; give different whole numbers with spaces between them: SEEDS="0 1 2".')
+    return seeds
+
+
+def names_of_runs(settings):
+    """The trainings in the notebook's order: for the first seed one of each network, then the others."""
+    first, *others = settings['seeds']
+    runs = [(name, first) for name in settings['lr']]
+    runs += [(name, seed) for name in settings['lr'] for seed in others]
+    return [f'{name}, seed {seed}' for name, seed in runs]
+
+
+# ---- Before it ------------------------------------------------------------------------------------------------------
+
+
+def prepared(settings):
+    """The notebook with the parameters that were asked for, and without what is left of an earlier run."""
+    notebook = nbformat.read(NOTEBOOK, 4)
+    for name in 'data', 'seeds':
+        tagged(notebook, 'parameters').source += f'\n{name} = {settings[name]!r}'
+    return notebook
+
+
+def bar_for(dataset, settings):
+    """A progress bar for all trainings, after a sentence that says how long they will take."""
+    px, batch_size, num_epochs = (settings[name] for name in ('px', 'batch_size', 'num_epochs'))
+    check_number('num_epochs', num_epochs, 1, whole=True)
+    runs = names_of_runs(settings)
+    seconds = utils.estimate(dataset, px, batch_size) * num_epochs * len(runs)
+    pictures = f'{len(dataset.train)} pictures to train on, {num_epochs} epochs, {len(runs)} runs'
+    say(f'{pictures}: about {max(1, round(seconds / 60))} min.')
+    return Bar(runs, num_epochs, len(utils.batches(dataset.train, None, px, batch_size, train=True)))
+
+
+# ---- After it -------------------------------------------------------------------------------------------------------
+
+
+def name_of(data):
+    """What the lesson's files are called: each data set has files of its own."""
+    return NOTEBOOK.stem if data == 'kitchen' else f'{NOTEBOOK.stem}-{Path(data).name}'
+
+
+def move(folder):
+    """Move what was made in `folder` to build/; what has the same name there gets another."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            keep_older(utils.BUILD / path.name)
+            path.replace(utils.BUILD / path.name)
+
+
+def say_lines(text):
+    """Print a table, or what else has several lines, after an empty one."""
+    for line in ['', *text.splitlines()]:
+        say(line)
+
+
+def say_result(notebook, data):
+    """Print the notebook's table, and for the pictures in the box what five seeds gave."""
+    say_lines(tagged(notebook, 'result').outputs[0].data['text/plain'])
+    if data == 'kitchen':
+        table = pd.read_csv(FIVE_SEEDS).groupby('network')[['valid', 'test']].agg(utils.spread)
+        say_lines(f'What five seeds gave, measured before ({FIVE_SEEDS.relative_to(utils.ROOT)}):')
+        say_lines(str(table))
+
+
+def open_page(path):
+    """Show the page where there is a screen."""
+    screen = sys.platform == 'darwin' or {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys()
+    if screen and 'CI' not in os.environ:
+        webbrowser.open(path.as_uri())
+
+
+def folder_for(name):
+    """A folder in build/ for what is not whole yet, which goes away. Raises OSError if it can't be there."""
+    utils.BUILD.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=f'{name}.', suffix='.partial', dir=utils.BUILD)
+
+
+def run(notebook, name, bar):
+    """Run `notebook`, and write all that it makes to build/, or nothing."""
+    with stoppable(), folder_for(name) as folder:
+        execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
+        without_progress_bars(notebook)
+        for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():
+            Path(folder, name + suffix).write_text(text, 'utf8', 'backslashreplace')
+        move(Path(folder))
+
+
+def main(*arguments):
+    """The lesson, from what is asked for to its page. Raises Problem."""
+    data, seeds = asked_data(arguments), asked_seeds()
+    settings = parameters() | {'data': data, 'seeds': seeds}
+    dataset = utils.find_data(data)
+    notebook, name = prepared(settings), name_of(data)
+    try:
+        folder_for(name).cleanup()  # if that can't be, say so before the work
+        run(notebook, name, bar_for(dataset, settings))
+    except OSError as error:
+        raise Problem(f'The lesson could not be written ({error}); free some space or mend its folder.') from None
+    say_result(notebook, data)
+    path = utils.BUILD / f'{name}.html'
+    say('')
+    say(f'The page is {path}')
+    open_page(path)
+
+
+if __name__ == '__main__':
+    try:
+        main(*sys.argv[1:])
+    except Problem as problem:
+        sys.exit(str(problem))

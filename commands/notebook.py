@@ -1,0 +1,136 @@
+"""Run a notebook from top to bottom, with one progress bar for all of its trainings, and make a web page of it."""
+
+import asyncio
+import contextlib
+import html
+import os
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+from problem import Problem
+
+BAR = '{desc}: {percentage:3.0f}% |{bar}| {n}/{total} batches, {remaining} left'
+
+
+def tagged(notebook, tag):
+    """The cell of `notebook` that has the tag `tag`."""
+    return next(cell for cell in notebook.cells if tag in cell.metadata.get('tags', []))
+
+
+# ---- Running --------------------------------------------------------------------------------------------------------
+
+
+class Client(NotebookClient):
+    """Runs a notebook, and tells `bar` how far its trainings are."""
+
+    def __init__(self, notebook, bar, **settings):
+        super().__init__(notebook, shutdown_kernel='immediate', extra_arguments=['--log-level=ERROR'], **settings)
+        self.bar = bar
+
+    @contextlib.asynccontextmanager
+    async def async_setup_kernel(self, **settings):
+        """A kernel for as long as it is needed. NotebookClient's own way catches Ctrl-C, and falls over it."""
+        self.create_kernel_manager()
+        try:
+            await self.async_start_new_kernel(**settings)
+            await self.async_start_new_kernel_client()
+            yield
+        finally:
+            await self._async_cleanup_kernel()
+
+    def handle_comm_msg(self, outs, msg, cell_index):
+        super().handle_comm_msg(outs, msg, cell_index)
+        self.bar.show(batches_done(self.widget_state))
+
+
+def batches_done(widgets):
+    """How many batches each training has done so far, the first one first: what its progress bar in the notebook says.
+
+    tqdm's bar is a row of widgets: a label, the bar, more text.
+    """
+    done = []
+    for row in list(widgets.values()):
+        parts = [widgets.get(name.removeprefix('IPY_MODEL_'), {}) for name in row.get('children', [])[:2]]
+        if len(parts) == 2 and str(parts[0].get('value')).startswith('training'):
+            done.append(int(parts[1]['value']))
+    return done
+
+
+class Bar(tqdm):
+    """One bar for all trainings: which one is running, how many batches are done, the time that is left for all."""
+
+    def __init__(self, runs, num_epochs, num_batches):
+        self.runs, self.num_epochs, self.num_batches = runs, num_epochs, num_batches
+        total = len(runs) * num_epochs * num_batches
+        super().__init__(total=total, desc='starting', bar_format=BAR, smoothing=0)  # from the mean speed
+
+    def show(self, done):
+        """Show the batches that each training has done so far; what it does between two batches takes time as well."""
+        if not done:
+            return
+        if self.desc == 'starting':
+            self.unpause()  # what came before is not part of the speed
+        before, self.desc = self.desc, self.what(done)
+        self.update(min(sum(done), self.total) - self.n)
+        if self.desc != before:
+            self.refresh()
+
+    def what(self, done):
+        """Which training is running, and how far it is."""
+        if sum(done) >= self.total:
+            return 'testing'
+        run = self.runs[min(len(done), len(self.runs)) - 1]
+        epoch = min(done[-1] // self.num_batches + 1, self.num_epochs)
+        return f'{run}, epoch {epoch} of {self.num_epochs}'
+
+
+def execute(notebook, folder, bar, **environment):
+    """Run all cells in `folder`. Raises Problem, which is the sentence of one in a cell, and KeyboardInterrupt."""
+    client = Client(notebook, bar, timeout=None, resources={'metadata': {'path': folder}})
+    try:
+        with bar:
+            asyncio.run(finish(client, os.environ | environment))
+    except CellExecutionError as error:
+        raise Problem(error.evalue if error.ename == 'Problem' else f'{error.ename}: {error.evalue}') from None
+    except RuntimeError as error:
+        raise Problem(f'The notebook could not be run to its end ({error}); is there memory enough?') from None
+
+
+async def finish(client, environment):
+    """Run the notebook of `client`; if that was cancelled by Ctrl-C, it is not the kernel that died."""
+    try:
+        await client.async_execute(env=environment)
+    except RuntimeError:
+        if asyncio.current_task().cancelling():
+            raise asyncio.CancelledError from None
+        raise
+
+
+# ---- The page -------------------------------------------------------------------------------------------------------
+
+
+def without_progress_bars(notebook):
+    """The same notebook without the leftovers of finished progress bars."""
+    notebook.metadata.pop('widgets', None)
+    for cell in notebook.cells:
+        if cell.cell_type == 'code':
+            cell.outputs = [output for output in cell.outputs if not is_progress_bar(output)]
+    return notebook
+
+
+def is_progress_bar(output):
+    return output.get('name') == 'stderr' or 'application/vnd.jupyter.widget-view+json' in output.get('data', {})
+
+
+def page(notebook):
+    """The notebook as a web page; each figure is described by its cell's metadata, which nbconvert does not show."""
+    exporter = HTMLExporter()
+    exporter.log.setLevel('ERROR')  # nor should it warn of that
+    text, _ = exporter.from_notebook_node(notebook)
+    for cell in notebook.cells:
+        if 'alt' in cell.metadata:
+            text = text.replace('No description has been provided for this image', html.escape(cell.metadata['alt']), 1)
+    return text

@@ -1,0 +1,272 @@
+"""make lesson: what is asked for, what it writes and keeps, what it says, and how it ends."""
+
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from helpers import contents, fill, sentence
+
+import files
+import utils
+from commands import lesson
+from problem import Problem
+
+ANSWER = """import os, pathlib
+pathlib.Path(os.environ['HOTDOG_BUILD'], f'net-{pathlib.Path(data).name}.safetensors').write_text(f'{data} {seeds}')
+(data, seeds)"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """As if nothing was asked for, on a machine with no screen."""
+    for name in 'DATA', 'SEEDS', 'DISPLAY', 'WAYLAND_DISPLAY':
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('CI', 'true')
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """The folder that the lesson writes to, not there yet."""
+    monkeypatch.setattr(utils, 'BUILD', tmp_path / 'build')
+    return utils.BUILD
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, build):
+    """A folder of pictures, and a notebook that trains nothing in place of the lesson's."""
+    parameters = "data, seeds, lr = 'kitchen', [0, 1], {'a': 1, 'b': 2}\npx, batch_size, num_epochs = 16, 4, 1"
+    cells = [nbformat.v4.new_code_cell(source) for source in (parameters, ANSWER)]
+    for cell, tag in zip(cells, ('parameters', 'result')):
+        cell.metadata['tags'] = [tag]
+    monkeypatch.setattr(lesson, 'NOTEBOOK', tmp_path / '01_fine_tuning.ipynb')
+    lesson.NOTEBOOK.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    monkeypatch.setattr(utils, 'estimate', lambda *_: 60.0)
+    return fill(tmp_path / 'foods', {'hotdog': 12, 'other': 12})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- What is asked for ----------------------------------------------------------------------------------------------
+
+
+def test_kitchen_and_seed_0_if_nothing_is_asked_for():
+    assert (lesson.asked_data([]), lesson.asked_seeds()) == ('kitchen', [0])
+
+
+@pytest.mark.parametrize('name', ["a'b", 'a"b', '$HOME', '-x', 'a\\b', '热狗', 'a\nb', '~', '~nobody-of-that-name/x'])
+def test_any_folder_becomes_a_whole_path(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv('DATA', name)
+    assert lesson.asked_data([]) == lesson.asked_data([name]) == str(tmp_path / name)
+
+
+def test_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert lesson.asked_data(['~/foods']) == str(tmp_path / 'foods')
+    assert lesson.asked_data(['~nobody-of-that-name/x']).endswith('/~nobody-of-that-name/x')
+
+
+def test_what_is_no_folder_is_one_sentence(monkeypatch):
+    assert sentence(lesson.main, 'my', 'pictures').startswith('Give one folder, not 2')
+    assert sentence(lesson.main, '').startswith('DATA is empty')
+    assert sentence(lesson.main, '/nowhere').startswith('There is no folder /nowhere')
+
+
+@pytest.mark.parametrize('seeds', ['', ' ', 'a', '0,1', '0 x', '-1', '1.5', '1 1', '12345678901'])
+def test_seeds_that_are_none_are_one_sentence(monkeypatch, seeds):
+    monkeypatch.setenv('SEEDS', seeds)
+    assert sentence(lesson.main).startswith('SEEDS is ')
+
+
+def test_runs_are_named_in_the_notebooks_order(monkeypatch):
+    monkeypatch.setenv('SEEDS', '3  0 2')
+    settings = {'lr': {'a': 1, 'b': 2}, 'seeds': lesson.asked_seeds()}
+    expected = ['a, seed 3', 'b, seed 3', 'a, seed 0', 'a, seed 2', 'b, seed 0', 'b, seed 2']
+    assert lesson.names_of_runs(settings) == expected
+
+
+@pytest.mark.parametrize('source', ['px = ', '1 / 0', "raise ValueError('no')"])
+def test_a_broken_cell_of_parameters_is_one_sentence(tiny, source):
+    notebook = nbformat.read(lesson.NOTEBOOK, 4)
+    notebook.cells[0].source = source
+    nbformat.write(notebook, lesson.NOTEBOOK)
+    assert "cell of parameters can't be run" in sentence(lesson.main, str(tiny))
+
+
+# ---- What it writes -------------------------------------------------------------------------------------------------
+
+
+def test_each_data_set_has_files_of_its_own_and_nothing_is_lost(tiny, build, tmp_path, capsys):
+    lesson.main(str(tiny))
+    made = ['01_fine_tuning-foods.html', '01_fine_tuning-foods.ipynb', 'net-foods.safetensors']
+    assert names(build) == made
+    assert (build / made[2]).read_text() == f'{tiny} [0]'
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(' pictures to train on, 1 epochs, 2 runs: about 2 min.')
+    assert said[-1] == f'The page is {build / made[0]}' and f"('{tiny}', [0])" in said
+
+    same_name = fill(tmp_path / 'elsewhere' / 'foods', {'hotdog': 12, 'other': 12})
+    lesson.main(str(same_name))
+    assert (build / 'net-foods.safetensors').read_text() == f'{same_name} [0]'
+    assert (build / 'net-foods.previous.safetensors').read_text() == f'{tiny} [0]'
+    assert len(names(build)) == 6
+    said = capsys.readouterr().out
+    assert all(f'{name} was there already; that one is now ' in said for name in made)
+
+
+def test_kitchens_files_have_no_name_and_a_folder_called_kitchen_has():
+    assert lesson.name_of('kitchen') == '01_fine_tuning'
+    assert lesson.name_of('hotdog') == '01_fine_tuning-hotdog'
+    assert lesson.name_of('/x/kitchen') == '01_fine_tuning-kitchen'
+
+
+def test_an_error_in_a_cell_leaves_everything_as_it_was(tiny, build):
+    build.mkdir()
+    (build / 'net-foods.safetensors').write_text('trained yesterday')
+    before = contents(build)
+    notebook = nbformat.read(lesson.NOTEBOOK, 4)
+    notebook.cells[1].source += '\nassert False, "it does not hold, for a reason that is given"'
+    nbformat.write(notebook, lesson.NOTEBOOK)
+    assert 'it does not hold' in sentence(lesson.main, str(tiny))
+    assert contents(build) == before and len(names(build)) == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence_before_the_work(tiny, build, tmp_path, monkeypatch):
+    monkeypatch.setattr(utils, 'estimate', None)  # it does not come so far
+    build.write_text('a file where the folder should be')
+    assert f"File exists: '{build}'" in sentence(lesson.main, str(tiny))
+    monkeypatch.setattr(utils, 'BUILD', tmp_path / 'other')
+    long = fill(tmp_path / ('x' * 250), {'hotdog': 12, 'other': 12})
+    with pytest.raises(Problem, match='File name too long'):
+        lesson.main(str(long))
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny, build, monkeypatch):
+    """The disk takes no more than ten bytes of each file once the notebook has run."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(lesson, 'execute', lambda *_, **__: resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1])))
+    try:
+        said = sentence(lesson.main, str(tiny))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 'File too large' in said and names(build) == []
+
+
+# ---- What it says ---------------------------------------------------------------------------------------------------
+
+
+def result(text):
+    output = nbformat.v4.new_output('execute_result', {'text/plain': text})
+    cell = nbformat.v4.new_code_cell('1', metadata={'tags': ['result']}, outputs=[output])
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def test_five_seeds_are_beside_the_result_of_kitchen_only(capsys):
+    lesson.say_result(result('its own table\nof two lines'), '/x/kitchen')
+    assert capsys.readouterr().out == '\nits own table\nof two lines\n'
+    lesson.say_result(result('its own table'), 'kitchen')
+    said = capsys.readouterr().out
+    assert 'its own table' in said and 'benchmarks/difficulty.csv' in said
+    rows = {line[:12].strip(): line[12:] for line in said.splitlines()}
+    assert all(rows[name].count(' ± ') == 2 for name in ('fine-tuned', 'from scratch'))
+
+
+def test_a_terminal_of_ascii_gets_escapes(monkeypatch):
+    terminal = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(terminal, 'ascii', write_through=True))
+    lesson.say_result(result('热狗 0.9'), 'kitchen')
+    assert rb'\u70ed\u72d7 0.9' in terminal.getvalue() and rb' \xb1 ' in terminal.getvalue()
+
+
+@pytest.mark.parametrize('screen', ['DISPLAY', 'WAYLAND_DISPLAY', None])
+def test_the_page_opens_where_there_is_a_screen(monkeypatch, tmp_path, screen):
+    opened = []
+    monkeypatch.setattr(webbrowser, 'open', opened.append)
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    if screen:
+        monkeypatch.setenv(screen, ':0')
+    lesson.open_page(tmp_path / 'a b.html')
+    assert opened == []  # in CI
+    monkeypatch.delenv('CI')
+    lesson.open_page(tmp_path / 'a b.html')
+    assert opened == ([f'{tmp_path.as_uri()}/a%20b.html'] if screen else [])
+
+
+# ---- From outside ---------------------------------------------------------------------------------------------------
+
+
+def start(*words, **environment):
+    """The real lesson, in a process group of its own as in a terminal."""
+    return subprocess.Popen(
+        [*words],
+        cwd=files.ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def wait_for(process, word):
+    """What it has said when it says `word`."""
+    said = ''
+    while word not in said:
+        part = os.read(process.stdout.fileno(), 4096).decode()
+        assert part, said
+        said += part
+    return said
+
+
+def test_two_words_a_strange_terminal_and_a_strange_shell_are_one_sentence():
+    process = start(
+        sys.executable, '-m', 'commands.lesson', '我的', 'pictures', MPLBACKEND='nonsense', PYTHONIOENCODING='ascii'
+    )
+    assert process.communicate()[0].decode().splitlines() == [
+        'Give one folder, not 2; if there is a space in its name, put it in quotes.'
+    ]
+    assert process.returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('moment', ['training', 'about', 'fine-tuned'])
+def test_ctrl_c_leaves_no_process_and_no_file(tmp_path, moment):
+    """In the estimate, before the kernel is up, and while a network is trained."""
+    folder, build = fill(tmp_path / 'foods', {'hotdog': 20, 'other': 20}), tmp_path / 'build'
+    process = start(sys.executable, '-u', '-m', 'commands.lesson', str(folder), HOTDOG_BUILD=str(build))
+    said = wait_for(process, moment)
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    said += process.communicate(timeout=60)[0].decode()
+    assert said.splitlines()[-1] == 'Stopped; nothing was written.' and 'Traceback' not in said
+    assert process.returncode > 0 and names(build) == []
+    assert psutil.wait_procs(kernels, timeout=10)[1] == []
+
+
+@pytest.mark.slow
+def test_the_real_lesson_from_make_to_its_page(tmp_path):
+    folder, build = fill(tmp_path / 'my "热狗" $x', {'hotdog': 20, 'other': 20}), tmp_path / 'build'
+    words = 'make', '-s', '-o', '.venv/installed', f'IN={sys.executable}', 'lesson', f'DATA={folder}'
+    process = start(*words, HOTDOG_BUILD=str(build), MPLBACKEND='Agg', PYTHONIOENCODING='ascii')
+    said = process.communicate()[0].decode()
+    assert process.returncode == 0, said
+    assert rf'The page is {build}/01_fine_tuning-my "\u70ed\u72d7" $x.html' in said
+    bars = [part for part in said.replace('\r', '\n').splitlines() if '/10 batches' in part]
+    assert all(
+        any(f'{name}, seed 0, epoch {k} of 5: ' in bar for bar in bars)
+        for k in (2, 5)
+        for name in ('fine-tuned', 'from scratch')
+    )
+    page = Path(build, '01_fine_tuning-my "热狗" $x.html').read_text('utf8')
+    assert page.count('src="data:image/png') >= 5 and 'No description has been provided' not in page
+    assert utils.load(build / 'net-my "热狗" $x.safetensors').classes == ['hotdog', 'other']

@@ -92,7 +92,8 @@ def to_grey(image, layout):
     grey = to_8_bits(values, *((0, 65535) if says else range_of(values)))
     if getattr(image, 'tag_v2', {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
         grey = 255 - grey
-    grey[values == image.info.get('transparency', -1)] = 255
+    if 'transparency' in image.info:
+        grey[values == image.info['transparency']] = 255
     return Image.fromarray(grey)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import mended_mxnet
@@ -13,6 +14,7 @@ from mxnet.gluon import nn
 from mxnet.gluon.model_zoo import vision
 from PIL import Image
 
+import pictures
 import sources
 import utils
 from problem import Problem
@@ -73,6 +75,15 @@ def red_and_blue(folder, n=12):
         Image.fromarray(pixels).save(folder / f'{i}.png')
         found.append((folder / f'{i}.png', i % 2))
     return found
+
+
+def opened(picture, px=32):
+    """What open_picture makes of it, as rows of pixels; nothing is warned of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        image = pictures.open_picture(picture, px)
+    assert image.mode == 'RGB' and image is not picture
+    return onp.asarray(image).tolist()
 
 
 # ---- Networks -------------------------------------------------------------------------------------------------------

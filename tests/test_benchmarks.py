@@ -1,0 +1,262 @@
+"""Benchmarks: they start, what they take from the notebooks is there, and what was measured is not measured again."""
+
+import ast
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pandas as pd
+import pytest
+from helpers import contents, fill
+
+import utils
+from benchmarks import cut_rates, difficulty, exercises, mutations, rates
+from files import ROOT
+
+HERE = ROOT / 'benchmarks'
+COMMANDS = sorted({path.stem for path in HERE.glob('*.py') if '__main__' in path.read_text()})
+
+
+def must_not_run(*args, **options):
+    raise AssertionError('It was measured before.')
+
+
+# ---- Commands -------------------------------------------------------------------------------------------------------
+
+
+def test_they_are_all_here():
+    assert {'rates', 'cut_rates', 'exercises', 'difficulty', 'int8', 'knob', 'speed', 'mutants'} <= {*COMMANDS}
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_help_needs_nothing_and_says_how_it_is_called(name, monkeypatch, capsys):
+    path, folder = [*sys.path], os.getcwd()
+    module = importlib.import_module(f'benchmarks.{name}')
+    monkeypatch.setattr(sys, 'argv', [name, '--help'])
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    text = capsys.readouterr().out
+    assert end.value.code == 0 and f'python -m benchmarks.{name}' in text
+    assert [entry for entry in sys.path if entry not in path] in ([], [str(utils.BUILD / 'torch')])
+    assert os.getcwd() == folder
+
+
+@pytest.mark.slow
+def test_the_network_in_pytorch_is_gluons():
+    if not (ROOT / 'build' / 'torch').exists():
+        pytest.skip('PyTorch is not installed: benchmarks/knob.py says how')
+    code = """
+from benchmarks import pytorch  # first
+import numpy, utils
+X = numpy.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype('f4')
+theirs = pytorch.pretrained(2).eval().features(pytorch.torch.tensor(X)).detach().numpy()
+ours = utils.pretrained().features(utils.np.array(X)).asnumpy()
+assert abs(theirs - ours).max() < 1e-3 * abs(ours).max()
+"""
+    subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, env=os.environ | {'HOTDOG_BUILD': ROOT / 'build'}, check=True
+    )
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_not_there_is_one_sentence():
+    command = [sys.executable, '-m', 'benchmarks.rates', 'no-such-folder']
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith('There is no folder no-such-folder') and done.stderr.count('\n') == 1
+
+
+# ---- What they take from the notebooks ------------------------------------------------------------------------------
+
+
+def code_of(number, until=None):
+    """The code cells of a notebook up to the tag `until`, parsed."""
+    (path,) = (ROOT / 'notebooks').glob(f'{number}_*.ipynb')
+    cells = nbformat.read(path, 4).cells
+    tags = [cell.metadata.get('tags', []) for cell in cells]
+    end = [until in some for some in tags].index(True) if until else len(cells)
+    return ast.parse('\n'.join(cell.source for cell in cells[:end] if cell.cell_type == 'code'))
+
+
+def defined(tree):
+    """The names that code defines at its top, without running it."""
+    stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return stored | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def literal(tree, name):
+    """The value that code gives to a name, if it is written out."""
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    (value,) = [node.value for node in assigned if getattr(node.targets[0], 'id', None) == name]
+    return ast.literal_eval(value)
+
+
+def parameters(number):
+    (path,) = (ROOT / 'notebooks').glob(f'{number}_*.ipynb')
+    (cell,) = [c for c in nbformat.read(path, 4).cells if 'parameters' in c.metadata.get('tags', [])]
+    names = {}
+    exec(cell.source, {}, names)
+    return names
+
+
+def taken(module):
+    """What a module takes out of the names of a notebook: names['...']."""
+    found = [node for node in ast.walk(ast.parse((HERE / module).read_text())) if isinstance(node, ast.Subscript)]
+    return {node.slice.value for node in found if getattr(node.value, 'id', None) == 'names'}
+
+
+@pytest.mark.parametrize('module, until', [('cut_rates.py', 'rates'), ('exercises.py', 'knob')])
+def test_notebook_03_defines_what_is_taken_from_it(module, until):
+    assert len(taken(module)) > 3
+    assert taken(module) <= defined(code_of('03', until))
+
+
+def test_an_experiment_is_called_as_notebook_03_has_it():
+    tree = code_of('03', 'rates')
+    functions = {
+        node.name: [arg.arg for arg in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
+    assert functions['experiment'] == ['case', 'dataset', 'lr', 'seed', 'cut', 'scratch', 'live']
+    assert functions['dataset_of'] == ['case', 'seed']
+    results = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)]
+    keys = [{key.value for key in node.value.keys if isinstance(key, ast.Constant)} for node in results]
+    assert any({'valid', 'seconds'} <= some for some in keys)
+
+
+@pytest.mark.parametrize('number', ['01', '02'])
+def test_the_table_of_a_notebook_has_the_rows_that_are_asked_for(number):
+    tree = code_of(number)
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    column, names = exercises.MEASURED[number]
+    assert 'measured' in defined(tree) and {column, *names} <= texts
+
+
+def test_the_arms_that_are_asked_for_are_those_of_notebook_03():
+    tree = code_of('03')
+    cases, arms = literal(tree, 'guess'), literal(tree, 'arms')
+    for _, _, case, asked in exercises.ARMS:
+        assert case in cases and {*asked} <= {*arms}
+    assert len(cut_rates.all_arms({'guess': cases, 'arms': arms, 'cuts': literal(tree, 'cuts')})) == 4 * 5 + 6
+
+
+@pytest.mark.parametrize('number', ['01', '02', '03'])
+def test_an_exercise_changes_a_parameter_that_there_is(number):
+    before = parameters(number)
+    changes = [change for change, _, _ in exercises.recipes(number)]
+    for change in changes:
+        after = parameters(number)
+        exec(change, {}, after)
+        assert after.keys() == before.keys(), change
+        for name, value in after.items():
+            assert not isinstance(value, dict) or value.keys() == before[name].keys(), change
+    assert len(changes) == len({*changes})
+
+
+# ---- What was measured ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The tables in a folder of their own; a training is counted, and takes no time."""
+    trainings = []
+
+    def fit(*args, **settings):
+        trainings.append((args, settings))
+        return None, pd.DataFrame({'valid': [0.125, 0.25]})
+
+    for path in HERE.glob('*.csv'):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(rates, 'OUT', tmp_path / 'rates.csv')
+    monkeypatch.setattr(rates, 'fit', fit)
+    monkeypatch.setattr(exercises, 'HERE', tmp_path)
+    monkeypatch.setattr(exercises, 'run', must_not_run)
+    return tmp_path, trainings
+
+
+def called(main, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['', *map(str, arguments)])
+    main()
+
+
+def test_rates_of_kitchen_are_there_whichever_seeds_are_asked_for(copied, monkeypatch, capsys):
+    before = contents(copied[0])
+    called(rates.main, monkeypatch, '--seeds', 0)
+    called(rates.main, monkeypatch)
+    assert not copied[1] and contents(copied[0]) == before
+    assert '0.888' in capsys.readouterr().out  # the mean at 0.1, which README has
+
+
+def test_rates_of_a_folder_are_its_own(copied, tmp_path, monkeypatch, capsys):
+    before = rates.OUT.read_text()
+    folder = fill(tmp_path / 'data' / 'kitchen', {'a': 12, 'b': 12})  # only the name is the same
+    called(rates.main, monkeypatch, folder, '--seeds', 0)
+    text = capsys.readouterr().out
+    assert len(copied[1]) == 8 and '0.25' in text and '0.888' not in text
+    assert rates.OUT.read_text().startswith(before)
+    called(rates.main, monkeypatch, folder, '--seeds', 0, '--px', 64)
+    assert [settings['px'] for _, settings in copied[1]] == 8 * [128] + 8 * [64]
+
+
+@pytest.mark.parametrize('number', ['02', '03'])
+def test_exercises_are_there_with_all_their_rows(number, copied, monkeypatch):
+    before = contents(copied[0])
+    called(exercises.main, monkeypatch, number)
+    assert contents(copied[0]) == before
+
+
+def test_a_change_that_lacks_a_row_is_measured_again(copied, monkeypatch):
+    path = copied[0] / 'exercises_03.csv'
+    lines = path.read_text().splitlines(keepends=True)
+    lacking = next(line for line in lines if line.startswith('per_class = 5,nothing frozen'))
+    path.write_text(''.join(line for line in lines if line != lacking))
+    with pytest.raises(AssertionError, match='measured before'):
+        called(exercises.main, monkeypatch, '03')
+
+
+def test_by_kind_the_shares_are_of_pictures():
+    rows = [('a', 'valid', 3, 4), ('a', 'test', 0, 2), ('b', 'test', 1, 1)]
+    table = pd.DataFrame(rows, columns=['kind', 'split', 'right', 'pictures'])
+    assert difficulty.share(table, 'kind').to_dict() == {'a': 0.5, 'b': 1}
+
+
+# ---- Mistakes on purpose --------------------------------------------------------------------------------------------
+
+SOUND = '''"""1 + 1."""
+import os
+
+def f(a, b=2):
+    """Not a < b."""
+    if a < b and not b:
+        raise Problem(f'{a + 1}')
+    say('é', len(a) + 1)
+    bar.update(a + 1)
+    a.x = max(a, b)
+    return [é[0] - g(a, True) for é in a if é]
+'''
+BROKEN = [
+    (4, '2', '3'),
+    (6, 'a < b and not b', 'not (a < b and (not b))'),
+    (6, 'a < b and not b', 'a < b or not b'),
+    (6, 'a < b', 'a <= b'),
+    (7, "raise Problem(f'{a + 1}')", 'pass'),
+    (8, "say('é', len(a) + 1)", 'pass'),
+    (10, 'a.x = max(a, b)', 'pass'),
+    (11, 'é[0] - g(a, True)', 'é[0] + g(a, True)'),
+    (11, '0', '1'),
+    (11, 'g(a, True)', 'g(True, a)'),
+    (11, 'True', 'False'),
+    (11, 'é', 'not (é)'),
+]
+
+
+def test_mutations_are_those_that_can_be_named():
+    found = [*mutations.mutations(SOUND)]
+    assert sorted(mutation[:3] for mutation in found) == sorted(BROKEN)
+    lines = SOUND.splitlines()
+    for mutation in found:
+        (changed,) = [i for i, line in enumerate(mutation.source.splitlines()) if line != lines[i]]
+        assert changed + 1 == mutation.line
+        assert mutation.source.splitlines()[changed].count(mutation.after) > lines[changed].count(mutation.after)

@@ -17,18 +17,9 @@ RUBBISH = {  # what systems and programs leave behind, in lower case
     *('.ds_store', '__macosx', '.appledouble', '.localized', '.apdisk', '.temporaryitems', 'icon\r'),  # macOS
     *('.spotlight-v100', '.fseventsd', '.trashes', '.documentrevisions-v100', '.volumeicon.icns'),
     *('temporary items', 'network trash folder', 'thevolumesettingsfolder'),
-    *(
-        'thumbs.db',
-        'ehthumbs.db',
-        'ehthumbs_vista.db',
-        'desktop.ini',
-        '$recycle.bin',
-        'recycler',
-        'recycled',
-    ),  # Windows
-    *('system volume information', 'found.000', 'msdownld.tmp', '$windows.~bt', 'config.msi'),
-    *('.directory', '.trash', '.trash-1000', 'lost+found', '.thumbnails', '.hidden'),  # Linux
-    *('.nomedia', 'lost.dir', '.android_secure'),  # Android
+    *('thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', '$recycle.bin', 'recycler'),  # Windows
+    *('recycled', 'system volume information', 'found.000', 'msdownld.tmp', '$windows.~bt', 'config.msi'),
+    *('.directory', '.trash', '.trash-1000', 'lost+found', '.thumbnails', '.nomedia', 'lost.dir'),  # Linux, Android
     *('@eadir', '@tmp', '#recycle', '#snapshot', '.@__thumb', '@recycle', '@recently-snapshot', '~snapshot'),  # NAS
     *('.git', '.gitignore', '.gitkeep', '.gitattributes', '.svn', '.hg', '.ipynb_checkpoints', '__pycache__'),
     *('.picasa.ini', 'picasa.ini', '.dropbox', '.dropbox.cache', '.dropbox.attr', '.stfolder', '.cache'),
@@ -70,7 +61,8 @@ def read_folder(folder):
     check_class_folders(parts, files, classes)
     if left_out:
         names = first_names(path.relative_to(folder) for path in left_out)
-        say(f'{len(left_out)} not used in {folder}, since in no class folder, hidden, empty or used already: {names}')
+        why = 'in no class folder, hidden, empty, unreadable or used already'
+        say(f'{len(left_out)} not used in {folder}, since {why}: {names}')
     content, splits = {}, {}
     for split, part in parts.items():
         everything = [(path, i) for i, name in enumerate(classes) for path in files[split][name]]
@@ -146,7 +138,7 @@ def has_pictures(folder):
 
 def files_by_class(folder, part, left_out):
     """{class: all files in its folder and below}; what belongs to no class, or is hidden, is added to `left_out`."""
-    above = [os.path.realpath(part), *map(str, Path(os.path.realpath(folder), '_').parents)]
+    above = {identity(path) for path in (part, *Path(os.path.realpath(folder), '_').parents)}
     found, visited = {}, collections.defaultdict(lambda: {*above})
     for path in entries(part):
         if os.path.isdir(path) and not path.name.startswith('.'):
@@ -162,16 +154,22 @@ def files_below(folder, left_out, visited):
     found, todo = [], [folder]
     while todo:
         here = todo.pop()
-        real, inside = os.path.realpath(here), []
-        with contextlib.suppress(Problem):  # it may not be read
-            inside = entries(here) if real not in visited else []
-        visited.add(real)
+        inside = []
+        with contextlib.suppress(Problem, OSError):  # it may not be read
+            inside = entries(here) if identity(here) not in visited else []
+            visited.add(identity(here))
         if not inside:
             left_out.append(here)
         for path in inside:
             kind = left_out if path.name.startswith('.') else todo if os.path.isdir(path) else found
             kind.append(path)
     return found
+
+
+def identity(path):
+    """What is the same for a folder and all links to it."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def check_class_folders(parts, files, classes):
@@ -207,10 +205,8 @@ def check_files(part, files, content):
                 content[path] = hash_of(path)
     bad = [path.relative_to(part) for path, _ in files if path not in content]
     if bad:
-        say(
-            f"{len(bad)} of {len(files)} files in {part} are skipped, since they can't be read as pictures: "
-            f'{first_names(bad)}'
-        )
+        why = "since they can't be read as pictures"
+        say(f'{len(bad)} of {len(files)} files in {part} are skipped, {why}: {first_names(bad)}')
     return [(path, i) for path, i in files if path in content]
 
 
@@ -240,10 +236,8 @@ def say_what_is_there_twice(folder, splits, content):
     twice = [paths[key] for key in places if len(places[key]) > 1]
     if twice:
         names = first_names(' = '.join(str(path.relative_to(folder)) for path in same[:3]) for same in twice)
-        say(
-            f'{len(twice)} pictures in {folder} are in two splits or two classes, byte for byte, so that what is '
-            f'measured is too good or contradicts itself: {names}'
-        )
+        what = 'so that what is measured is too good or contradicts itself'
+        say(f'{len(twice)} pictures in {folder} are in two splits or two classes, byte for byte, {what}: {names}')
 
 
 # ---- The splits -----------------------------------------------------------------------------------------------------
@@ -272,10 +266,8 @@ def split_by_hash(pictures, missing, content):
     moved = {*fill_empty(pictures, content, bounds, share, side)}
     names = [path.name for path, _ in pictures if content[path] in moved]
     if names:
-        say(
-            f'{len(names)} pictures went to a split that had none of their class, and may go to another when pictures '
-            f'are added: {first_names(names)}'
-        )
+        what = 'went to a split that had none of their class, and may go to another when pictures are added'
+        say(f'{len(names)} pictures {what}: {first_names(names)}')
     return {split: [(path, i) for path, i in pictures if side[content[path]] == split] for split in bounds}
 
 

@@ -3,14 +3,15 @@
 import collections
 import csv
 import hashlib
-import sys
-from pathlib import Path
+
+import pytest
 
 import utils
+from data.make.kitchen import shortcuts
+from files import ROOT
+from folders import SPLITS
 
-KITCHEN = utils.ROOT / 'data' / 'kitchen'
-sys.path.append(str(utils.ROOT / 'data' / 'make' / 'kitchen'))
-import shortcuts
+KITCHEN = ROOT / 'data' / 'kitchen'
 
 with KITCHEN.with_suffix('.csv').open() as file:
     ROWS = list(csv.DictReader(file))
@@ -25,7 +26,7 @@ def test_the_table_lists_every_picture_with_its_checksum():
 
 def test_half_of_each_split_are_hot_dogs():
     counts = collections.Counter((row['split'], row['class']) for row in ROWS)
-    for split in utils.SPLITS:
+    for split in SPLITS:
         assert counts[split, 'hotdog'] == counts[split, 'not-hotdog'] > 0
 
 
@@ -46,6 +47,7 @@ def test_others_are_of_many_kinds_and_few_of_them_are_hard():
     assert sum(row['hard'] == '1' for row in others) <= len(others) / 3
 
 
+@pytest.mark.slow
 def test_no_shortcut():
     paths = sorted(KITCHEN.rglob('*.jpg'))
     scores = shortcuts.scores(paths, [path.parent.name for path in paths])
@@ -53,4 +55,4 @@ def test_no_shortcut():
 
 
 def test_all_in_all_they_are_small():
-    assert sum(p.stat().st_size for p in Path(KITCHEN).rglob('*')) < 22e6
+    assert sum(p.stat().st_size for p in KITCHEN.rglob('*')) < 22e6

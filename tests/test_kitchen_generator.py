@@ -1,4 +1,7 @@
-"""The kitchen generator: the same seed gives the same picture, and measures that are true of it. Needs bpy."""
+"""The kitchen generator: the same seed gives the same picture, and measures that are true of it.
+
+Needs bpy, and is run where that is installed: see data/make/kitchen/README.md.
+"""
 
 import io
 import sys
@@ -9,8 +12,9 @@ import pytest
 pytest.importorskip('bpy', reason='authors only: data/make/kitchen/requirements.txt')
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data/make/kitchen'))
 
-import scene
 from PIL import Image
+
+import scene
 
 
 def test_same_seed_same_bytes():

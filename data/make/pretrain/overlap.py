@@ -1,6 +1,6 @@
 """List the pictures that look like one of the photographs we measure on, so that none of them is trained on.
 
-    python overlap.py --pictures FOLDER... --against FOLDER... --out near.txt
+    python data/make/pretrain/overlap.py --pictures FOLDER... --against FOLDER... --out near.txt
 
 Every picture and its mirror image get a 64-bit perceptual hash (pHash: which of the 8 x 8 lowest frequencies
 of a 32 x 32 grey thumbnail lie above their median; Zauner, "Implementation and benchmarking of perceptual

@@ -1,6 +1,6 @@
 """Pack folders of pictures into one array, uint8 [n, PX, PX, 3], so that training never waits for a JPEG.
 
-python pack.py OUT.npy PX FOLDER... [--near near.txt] [--without WORD...] [--samples SAMPLES]
+python data/make/pretrain/pack.py OUT.npy PX FOLDER... [--near near.txt] [--without WORD...] [--samples SAMPLES]
 
 Each picture is scaled to PX on its short side and cut to the middle square. Left out are those that near.txt (of
 overlap.py) lists, those with a WORD or the hot dog in their path, those smaller than three quarters of PX, and copies.

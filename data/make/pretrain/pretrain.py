@@ -1,6 +1,6 @@
 """Step 1 of fine-tuning: train the source network, a ResNet-18 with ImageNet's 1000 outputs, on public photographs.
 
-python pretrain.py PACKED OUT [--pictures 1500000] [--start WEIGHTS.safetensors]
+python data/make/pretrain/pretrain.py PACKED OUT [--pictures 1500000] [--start WEIGHTS.safetensors]
 
 There is no ImageNet here, so a teacher that was trained on it (EfficientNet-Lite0) looks at the same crops, and the
 student learns to answer as the teacher does: its 1000 probabilities (Hinton et al., Distilling the Knowledge in a

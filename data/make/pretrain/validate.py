@@ -1,6 +1,6 @@
 """How good is a source network on Tiny ImageNet's validation pictures, and how often does it answer like its teacher?
 
-python validate.py WEIGHTS.safetensors tiny-imagenet-200/val SAMPLES [--px 128] [--pictures 10000]
+python data/make/pretrain/validate.py WEIGHTS.safetensors tiny-imagenet-200/val SAMPLES [--px 128] [--pictures 10000]
 
 Top-1 is among Tiny ImageNet's 200 classes; agreement is among all 1000. SAMPLES: see pack.py.
 """

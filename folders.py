@@ -223,7 +223,9 @@ def check_counts(folder, classes, splits):
         table = '; '.join(
             f'{classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS) for i in empty[:3]
         )
-        raise Problem(f'{len(empty)} of {len(classes)} classes in {folder} lack pictures ({table}); add some to them.')
+        raise Problem(
+            f'{len(empty)} of {len(classes)} classes in {folder} lack pictures ({table}); add some different ones.'
+        )
 
 
 def say_what_is_there_twice(folder, splits, content):

@@ -50,12 +50,12 @@ def test_share_is_a_hash_of_the_name_alone():
 @pytest.mark.parametrize('classes', [2, 3, 10])
 def test_class_folders_alone_are_split_in_three(tmp_path, classes):
     names = [f'class {i}' for i in range(classes)]
-    for i, name in enumerate(names):
-        fill(tmp_path, {name: 30}, first=30 * i, size=(8 + i, 8))
+    for i, k in itertools.product(range(classes), range(30)):
+        picture(tmp_path / names[i] / f'{i} {k}.png', 30 * i + k)
     data = find_data(tmp_path)
     assert data.classes == names
-    right = {(name, f'{k}.png'): side(f'{k}.png') for i, name in enumerate(names) for k in range(30 * i, 30 * i + 30)}
-    assert sides(data) == right
+    files = [(names[i], f'{i} {k}.png') for i in range(classes) for k in range(30)]
+    assert sides(data) == {(name, file): side(file) for name, file in files}
 
 
 def test_the_bounds_of_the_splits(monkeypatch):

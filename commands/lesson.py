@@ -74,7 +74,7 @@ def names_of_runs(settings):
 
 
 def prepared(settings):
-    """The notebook with the parameters that were asked for, and without what is left of an earlier run."""
+    """The notebook with what was asked for at the end of its cell of parameters."""
     notebook = nbformat.read(NOTEBOOK, 4)
     for name in 'data', 'seeds':
         tagged(notebook, 'parameters').source += f'\n{name} = {settings[name]!r}'
@@ -125,7 +125,7 @@ def say_result(notebook, data):
 
 def open_page(path):
     """Show the page where there is a screen."""
-    screen = sys.platform == 'darwin' or {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys()
+    screen = sys.platform == 'darwin' or any(os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY'))
     if screen and 'CI' not in os.environ:
         webbrowser.open(path.as_uri())
 

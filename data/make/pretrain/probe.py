@@ -1,9 +1,10 @@
 """Judge source weights by a linear head on their frozen features.
 
-python data/make/pretrain/probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]      (or the word teacher, for the teacher's 1280 features)
+python data/make/pretrain/probe.py WEIGHTS.safetensors TRAIN TEST [--px 128]
 
-TRAIN and TEST are folders of class folders. The head is scikit-learn's logistic regression on standardised features,
-its C chosen by five-fold cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
+With the word teacher in the place of WEIGHTS it is the teacher's 1280 features. TRAIN and TEST are folders of class
+folders. The head is scikit-learn's logistic regression on standardised features, its C chosen by five-fold
+cross-validation on TRAIN. Prints test accuracy with its 95 % interval (Wilson).
 """
 
 import argparse

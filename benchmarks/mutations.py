@@ -18,16 +18,16 @@ SYMMETRIC = {'max', 'min'}  # the order of what they are called with does not ma
 
 def mutations(source):
     """Yield a Mutation for each way in which one place of the module `source` can be broken."""
-    for node, is_test in nodes(ast.parse(source)):
-        before = ast.get_source_segment(source, node)
-        start = offset(source, node.lineno, node.col_offset)
-        for after in broken(node, is_test):
-            yield Mutation(node.lineno, before, after, source[:start] + after + source[start + len(before) :])
-
-
-def offset(source, line, column):
-    """Where a place is in the text; ast counts columns in bytes."""
     lines = source.splitlines(keepends=True)
+    for node, is_test in nodes(ast.parse(source)):
+        for after in broken(node, is_test):
+            start = offset(lines, node.lineno, node.col_offset)
+            end = offset(lines, node.end_lineno, node.end_col_offset)
+            yield Mutation(node.lineno, source[start:end], after, source[:start] + after + source[end:])
+
+
+def offset(lines, line, column):
+    """Where a place is in the text; ast counts columns in bytes."""
     return sum(map(len, lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
 
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import contents, fill
 
 import utils
-from benchmarks import cut_rates, difficulty, exercises, mutations, rates
+from benchmarks import cut_rates, difficulty, exercises, mutants, mutations, rates
 from files import ROOT
 
 HERE = ROOT / 'benchmarks'
@@ -260,3 +260,29 @@ def test_mutations_are_those_that_can_be_named():
         (changed,) = [i for i, line in enumerate(mutation.source.splitlines()) if line != lines[i]]
         assert changed + 1 == mutation.line
         assert mutation.source.splitlines()[changed].count(mutation.after) > lines[changed].count(mutation.after)
+
+
+def test_what_is_drawn_is_always_the_same_and_of_many_lines():
+    drawn = mutants.chosen()
+    assert drawn == mutants.chosen() and len(drawn) == 60
+    assert len({(module, mutation.line) for module, mutation in drawn}) == 60
+    assert len({module for module, _ in drawn}) >= 5
+    assert mutants.tests_for('frozen.py')[0] == 'tests/test_frozen.py'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'broken, by',
+    [('i += 1  # ', ''), ('i += 2', 'tests/test_count.py::test_it'), ('i += 0', 'the time'), ('i +', 'tests')],
+)
+def test_a_mutant_is_noticed_by_a_test_or_the_time(broken, by, tmp_path, monkeypatch):
+    (tmp_path / 'tests').mkdir()
+    sound = 'def count(n):\n    i = 0\n    while i < n:\n        i += 1\n    return i\n'
+    (tmp_path / 'count.py').write_text(sound)
+    (tmp_path / 'pyproject.toml').write_text('[tool.pytest.ini_options]\npythonpath = ["."]\nmarkers = ["slow: x"]\n')
+    (tmp_path / 'tests' / 'test_count.py').write_text('import count\ndef test_it():\n    assert count.count(3) == 3\n')
+    monkeypatch.setattr(mutants, 'tests_for', lambda module: ['tests/test_count.py'])
+    mutation = mutations.Mutation(4, 'i += 1', broken, sound.replace('i += 1', broken))
+    result = mutants.judge(tmp_path, 'count.py', mutation, limit=5)
+    assert result['caught'] == bool(by) and result['by'].startswith(by)
+    assert (tmp_path / 'count.py').read_text() == sound

@@ -283,6 +283,6 @@ def test_a_mutant_is_noticed_by_a_test_or_the_time(broken, by, tmp_path, monkeyp
     (tmp_path / 'tests' / 'test_count.py').write_text('import count\ndef test_it():\n    assert count.count(3) == 3\n')
     monkeypatch.setattr(mutants, 'tests_for', lambda module: ['tests/test_count.py'])
     mutation = mutations.Mutation(4, 'i += 1', broken, sound.replace('i += 1', broken))
-    result = mutants.judge(tmp_path, 'count.py', mutation, limit=5)
+    result = mutants.judge(tmp_path, 'count.py', mutation, limit=5 if by == 'the time' else 60)
     assert result['caught'] == bool(by) and result['by'].startswith(by)
     assert (tmp_path / 'count.py').read_text() == sound

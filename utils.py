@@ -179,7 +179,7 @@ def save(net, path, px):
         with whole(path) as partial:
             save_file(weights, partial, facts)
             keep_older(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:  # ValueError: a name that no file can have
         raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None
 
 
@@ -265,6 +265,8 @@ def check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head):
         check_number(name, value)
     if max(lr, wd, lr * head) > 1e30:  # MXNet takes no number that is much larger
         raise Problem(f'lr {lr}, wd {wd} and head {head} make too large steps; take smaller ones.')
+    if all(param.grad_req == 'null' for param in net.collect_params().values()):
+        raise Problem('All of the network is frozen, so that nothing would be learned; let some of it train.')
     for data_iter in train_iter, valid_iter:
         check_same_classes(net, data_iter)
 
@@ -333,7 +335,7 @@ def train_step(net, trainer, X, y, contexts):
     with autograd.record():
         outputs = forward(net, X, contexts)
         check_labels(y, outputs)
-        ys = gluon.utils.split_and_load(y, contexts, even_split=False)
+        ys = gluon.utils.split_and_load(y.astype('int64'), contexts, even_split=False)
         losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
     for loss in losses:
         loss.backward()
@@ -358,6 +360,8 @@ def forward(net, X, contexts):
 def check_labels(y, outputs):
     """Raises Problem if a class number has no output: MXNet would take the last one for it."""
     labels, num_classes = y.asnumpy(), outputs[0].shape[-1]
+    if labels.shape != (sum(map(len, outputs)),):
+        raise Problem(f'Batches have class numbers of the shape {labels.shape}; give one number for each picture.')
     if not 0 <= labels.min() <= labels.max() < num_classes:
         raise Problem(
             f'The class numbers go from {labels.min()} to {labels.max()}, and the network has {num_classes} outputs; '

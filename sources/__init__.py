@@ -2,10 +2,10 @@
 
 import collections
 import json
-import math
 
 import mended_mxnet
 
+import numpy as onp
 from mxnet.gluon.model_zoo import vision
 
 import heads
@@ -68,7 +68,7 @@ def facts_of(net, weights, px):
     facts = {name: getattr(net, name) for name in ('network', 'head', 'classes')}
     facts['px'] = int(px)
     for name in ('mean', 'std'):
-        facts[name] = [float(value) for value in getattr(net, name)]
+        facts[name] = onp.asarray(getattr(net, name)).tolist()
     facts = {name: json.dumps(fact) for name, fact in facts.items()}
     wrong = misfit(rebuild(facts), weights)
     if wrong:
@@ -107,8 +107,9 @@ def check_facts(network, classes, px, head='softmax', mean=MEAN, std=STD):
         raise Problem('its classes are no list of names')
     check_number('px', px, 1, whole=True)
     for name, values in {'mean': mean, 'std': std}.items():
-        numbers = len(values) == 3 if isinstance(values, (list, tuple)) else False
-        if not numbers or not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        if not isinstance(values, (list, tuple)) or len(values) != 3:
             raise Problem(f'its {name} is {values}, not a number for each of three colours')
-    if min(std) <= 0:
+        for value in values:
+            check_number(f'each {name}', value)
+    if 0 in std:
         raise Problem(f'its std is {std}, by which nothing can be divided')

@@ -6,7 +6,6 @@ import mended_mxnet
 
 import numpy as onp
 from mxnet import nd, np, npx
-from mxnet.gluon.parameter import DeferredInitializationError
 from mxnet.util import is_np_array
 from safetensors import safe_open
 
@@ -18,13 +17,12 @@ def weights_of(net):
     """{name: array} of all weights and BatchNorm statistics."""
     npx.waitall()  # after a prediction MXNet may still be rearranging the weights, and a copy would be a mixture
     params = net._collect_params_with_prefix()
-    try:
-        return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy()) for name, p in params.items()}
-    except DeferredInitializationError:
+    if any(param._data is None for param in params.values()):
         raise Problem(
             'The shapes of the weights are not known before the network has seen a picture; show it one first: '
             'net(np.zeros((1, 3, px, px))).'
-        ) from None
+        )
+    return {name: onp.ascontiguousarray(p.data(p.list_ctx()[0]).asnumpy()) for name, p in params.items()}
 
 
 def set_weights(net, weights):

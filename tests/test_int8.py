@@ -26,7 +26,7 @@ def resnet():
     return source()
 
 
-@pytest.mark.parametrize('make', [vision.resnet18_v2, vision.squeezenet1_1])
+@pytest.mark.parametrize('make', [pytest.param(vision.resnet18_v2, marks=pytest.mark.slow), vision.squeezenet1_1])
 def test_int8_is_nearly_the_same(pictures, make, capsys):
     net = source(make, 64)
     below, _ = frozen.cut(net, 'output')
@@ -70,7 +70,7 @@ def test_float32_where_int8_changes_too_much(resnet, pictures, capsys):
     assert 'change too much' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('n', [1, 3, 12])
+@pytest.mark.parametrize('n', [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 12))])
 def test_int8_of_few_pictures_and_twice(resnet, pictures, capsys, n):
     below, _ = frozen.cut(resnet, 'output')
     small = frozen.int8(below, pictures[:n], 32)

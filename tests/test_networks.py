@@ -140,7 +140,9 @@ def test_a_trained_network_can_be_copied(monkeypatch, devices):
 
 
 @pytest.mark.parametrize('head', HEADS)
-@pytest.mark.parametrize('make', [vision.resnet18_v2, vision.alexnet, vision.squeezenet1_1])
+@pytest.mark.parametrize(
+    'make', [pytest.param(vision.alexnet, marks=pytest.mark.slow), vision.resnet18_v2, vision.squeezenet1_1]
+)
 def test_heads(make, head):
     net = source(make, 64)
     before = utils.weights_of(net.features)

@@ -93,7 +93,7 @@ def net():
     return set_weights(lite0.EfficientNetLite0(), lite0.weights())
 
 
-@pytest.mark.parametrize('hybrid', [False, True])
+@pytest.mark.parametrize('hybrid', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_lite0_gives_what_pytorch_gave(net, hybrid):
     net.hybridize(hybrid)
     for px in 128, 160, 224, 225:  # one network for all: no size may stay behind in it

@@ -146,7 +146,7 @@ def test_a_loop_over_seeds_stops():
     assert ran == [0]
 
 
-@pytest.mark.parametrize('at', [1, 2, 3])
+@pytest.mark.parametrize('at', [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3))])
 def test_ctrl_c_in_the_estimate(tmp_path, monkeypatch, at):
     dataset = utils.find_data(fill(tmp_path, {'a': 30, 'b': 30}, size=(20, 20)))
     original = utils.batches

@@ -206,6 +206,26 @@ def test_numbers_of_other_kinds():
         assert 'take smaller' in sentence(utils.train, tiny(), examples(4), examples(4), 1, **options)
 
 
+def test_class_numbers_of_other_kinds():
+    """Whole numbers in any type; not a table of them, with which accuracy could be 2."""
+    histories = [
+        utils.train(tiny(), [(X, y.astype(kind)) for X, y in examples(8)], examples(4), 1, 0.1)[
+            ['loss', 'train', 'valid']
+        ]
+        for kind in ('int64', 'int32', 'uint8', 'float32')
+    ]
+    assert all(history.equals(histories[0]) for history in histories)
+    table = [(X, y.reshape(-1, 1)) for X, y in examples(4)]
+    assert 'one number for each picture' in sentence(utils.train, tiny(), table, examples(4), 1, 0.1)
+    assert 'one number for each picture' in sentence(utils.predictions, tiny(), table)
+
+
+def test_a_network_that_is_frozen_altogether():
+    net = tiny()
+    net.collect_params().setattr('grad_req', 'null')
+    assert 'let some of it train' in sentence(utils.train, net, examples(4), examples(4), 1, 0.1)
+
+
 def test_batches_without_a_length():
     class Endless:
         def __iter__(self):
@@ -255,6 +275,11 @@ def test_a_class_without_an_output():
     """Lists made by hand don't say their classes; MXNet would take the last output for every larger number."""
     three = examples(6, classes=3)
     text = 'from 0 to 2, and the network has 2 outputs'
-    assert text in sentence(utils.predictions, tiny(), [(np.concatenate([X for X, _ in three]), np.array([0, 1, 2] * 2, dtype='int64'))])
+    assert text in sentence(
+        utils.predictions, tiny(), [(np.concatenate([X for X, _ in three]), np.array([0, 1, 2] * 2, dtype='int64'))]
+    )
     assert 'and the network has 2 outputs' in sentence(utils.train, tiny(), three, examples(4), 1, 0.1)
+    assert 'from -1.0 to 0.0' in sentence(
+        utils.predictions, tiny(), [(X, y.astype('float32') - 1) for X, y in examples(4)]
+    )
     assert 'from -1 to 0' in sentence(utils.predictions, tiny(), [(X, y - 1) for X, y in examples(4)])

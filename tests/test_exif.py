@@ -9,7 +9,7 @@ import mended_mxnet
 
 import numpy as onp
 import pytest
-from helpers import tags
+from helpers import opened, tags, tiff
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -153,6 +153,25 @@ def test_an_avif_turns_as_it_says_itself_whatever_is_in_its_exif(tmp_path, junk)
     start = data.rindex(b'MM\0*', 0, data.index(b'some maker'))
     (tmp_path / 'x').write_bytes(data[:start] + junk + data[start + 8 :])
     assert numbers(tmp_path / 'x') == UPRIGHT
+
+
+def test_a_turned_avif_with_an_altitude_below_zero(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8825] = 6, {6: 5.5}
+    data = saved(tmp_path / 'x', 6, 'AVIF', exif=exif).read_bytes()
+    start = data.index(struct.pack('>HHI', 6, 5, 1))
+    head = data.rindex(b'MM\0*', 0, start)
+    (place,) = struct.unpack_from('>I', data, start + 8)
+    data = data[: start + 2] + struct.pack('>H', 10) + data[start + 4 :]  # a fraction that has a sign
+    data = data[: head + place] + struct.pack('>ii', -11, 2) + data[head + place + 8 :]
+    (tmp_path / 'x').write_bytes(data)
+    assert numbers(tmp_path / 'x') == UPRIGHT
+
+
+def test_a_tiff_whose_second_directory_is_before_its_beginning(tmp_path):
+    more = [(0x0112, 3, 1, 2), (0x8769, 9, 1, 2**32 - 5)]
+    (tmp_path / 'x').write_bytes(tiff([10, 20, 30], 'B', more=more))
+    assert opened(tmp_path / 'x') == [[[30] * 3, [20] * 3, [10] * 3]]
 
 
 def test_an_image_is_turned_by_the_exif_that_it_was_given():

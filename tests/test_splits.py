@@ -126,6 +126,17 @@ def test_the_one_whose_hash_is_nearest_goes(tmp_path, capsys):
     assert all(found['a', name] == 'train' for name in names if name not in nearest)
 
 
+def test_the_nearest_to_a_range_above(tmp_path):
+    names = [f'{k}.png' for k in range(200) if side(f'{k}.png') == 'valid'][:12]
+    for k, name in enumerate(names):
+        picture(tmp_path / 'a' / name, k)
+    fill(tmp_path, {'b': 60}, first=100)
+    found = sides(find_data(tmp_path))
+    *others, test, train = sorted(names, key=share)  # one after the other: each takes the highest that is left
+    assert {found['a', test], found['a', train]} == {'test', 'train'}
+    assert all(found['a', name] == 'valid' for name in others)
+
+
 def test_more_pictures_move_only_those_that_were_named(tmp_path, capsys):
     for i, k in itertools.product(range(5), range(5)):
         picture(tmp_path / f'class {i}' / f'{i} {k}.png', 100 * i + k)

@@ -1,6 +1,7 @@
 """Which folder is what: splits, classes, rubbish, links; every file is used or named."""
 
 import errno
+import io
 import itertools
 import os
 import signal
@@ -163,16 +164,18 @@ def test_odd_names(tmp_path, capsys):
     assert capsys.readouterr().out == ''
 
 
-def test_what_is_printed_can_be_printed(tmp_path):
+def test_what_is_printed_can_be_printed(tmp_path, monkeypatch):
     """On a terminal that knows ASCII only; a line break in a name is no new line."""
     fill(tmp_path, {'bun': 30, 'hotdog': 30})
     for name in '热狗.jpg', 'two\nlines.jpg', os.fsdecode(b'\xff.jpg'):
         (tmp_path / 'bun' / name).write_bytes(b'no picture')
-    code = f'import folders, pathlib; folders.read_folder(pathlib.Path({str(tmp_path)!r}))'
-    environment = {**os.environ, 'PYTHONIOENCODING': 'ascii', 'TQDM_DISABLE': '1'}
-    run = subprocess.run([sys.executable, '-c', code], cwd=utils.ROOT, env=environment, capture_output=True, check=True)
-    assert run.stdout.count(b'\n') == 1 and b'3 of 63' in run.stdout
-    assert rb'\u70ed\u72d7.jpg' in run.stdout and rb'two\nlines.jpg' in run.stdout and run.stderr == b''
+    escaped = rb'\u70ed\u72d7.jpg'
+    for encoding, right in ('ascii', escaped), ('latin-1', escaped), ('utf8', '热狗.jpg'.encode()):
+        screen = io.BytesIO()
+        monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(screen, encoding, write_through=True))
+        find_data(tmp_path)
+        said = screen.getvalue()
+        assert said.count(b'\n') == 1 and b'3 of 63' in said and right in said and rb'two\nlines.jpg' in said
 
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, 'café') for form in ('NFC', 'NFD'))

@@ -276,6 +276,13 @@ def test_frozen_and_free_again(by_hand):
         assert moved_by_training(net) == {name for name in everything if not name.startswith(stays)}
 
 
+def test_a_block_in_the_middle_that_is_frozen_by_hand():
+    """Gradients pass through it, by which MXNet would move its statistics."""
+    net = tiny()
+    net.features[3].collect_params().setattr('grad_req', 'null')
+    assert moved_by_training(net) == {name for name in values(net) if not name.startswith('features.3.')}
+
+
 def test_statistics_that_the_user_fixed_stay_fixed():
     class Fixed(Tiny):
         def __init__(self, classes):

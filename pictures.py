@@ -1,6 +1,5 @@
 """From a file to numbers: reading a picture, cropping it, normalising it. Shapes: px pixels high and wide."""
 
-import inspect
 import math
 import os
 import random
@@ -167,7 +166,7 @@ def view(path, px, number=None):
 def code():
     """What this module does, from the code that is loaded (its file may say something else by now), and by what."""
     things = {**vars(exif), **globals()}
-    functions = {name: code_of(f) for name, f in things.items() if inspect.isfunction(f)}
+    functions = {name: code_of(f) for name, f in things.items() if callable(f) and not isinstance(f, type)}
     tables = {name: value for name, value in things.items() if name.isupper()}
     return sorted(functions.items()), tables, version('pillow'), version('numpy')
 
@@ -175,7 +174,8 @@ def code():
 def code_of(thing):
     """A text for each part of a function or code that decides what it does."""
     if isinstance(thing, types.FunctionType):
-        return code_of(thing.__code__), repr(thing.__defaults__)
+        inside = [code_of(cell.cell_contents) for cell in thing.__closure__ or ()]
+        return code_of(thing.__code__), repr(thing.__defaults__), repr(thing.__kwdefaults__), inside
     if isinstance(thing, types.CodeType):
         return thing.co_code.hex(), thing.co_names, [code_of(constant) for constant in thing.co_consts]
     return repr(thing)

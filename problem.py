@@ -4,6 +4,7 @@ import heapq
 import math
 import re
 import sys
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 
@@ -39,13 +40,13 @@ def first_names(names, most=5):
 def check_number(name, value, least=0, whole=False):
     """Raises Problem unless `value` is a finite number, or with `whole` a whole one, and not below `least`."""
     kind = Integral if whole else Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < least:
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < math.inf:
         what = 'a whole number' if whole else 'a number'
         raise Problem(f'{name} is {value!r}; give {what}, {least} or more.')
 
 
 def check_classes(classes):
     """Raises Problem unless `classes` is a list of different names; a single text is a list of its letters."""
-    classes = None if isinstance(classes, str) else list(classes)
-    if not classes or not all(isinstance(name, str) for name in classes) or len({*classes}) < len(classes):
+    names = [] if isinstance(classes, str) or not isinstance(classes, Iterable) else [*classes]
+    if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         raise Problem('The classes must be a list of different names; give one such as ["hotdog", "not-hotdog"].')

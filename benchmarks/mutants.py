@@ -28,8 +28,8 @@ from files import ROOT
 from problem import Problem, check_number
 
 OUT = Path(__file__).resolve().with_name('mutants.csv')
-MODULES = ['utils.py', 'pictures.py', 'exif.py', 'folders.py', 'frozen.py', 'heads.py', *sorted((ROOT / 'sources').glob('*.py'))]
-MODULES = [(ROOT / module).relative_to(ROOT).as_posix() for module in MODULES]
+MODULES = ['utils.py', 'pictures.py', 'exif.py', 'folders.py', 'frozen.py', 'heads.py']
+MODULES += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / 'sources').glob('*.py'))]
 SEED, LINES = 0, 60
 COPIED = shutil.ignore_patterns('.git', '.venv*', 'build', '__pycache__', '.pytest_cache', '*.partial')
 PYTEST = ['-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', '-m', 'not slow']

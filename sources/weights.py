@@ -87,5 +87,6 @@ def keep_older(path):
     """If `path` is there, give it another name, so that nothing that was trained is lost, and say so."""
     if path.is_file():
         older = path.with_stem(f'{path.stem}.previous')
+        gone = ', and the one before it is gone' if older.exists() else ''
         path.replace(older)
-        say(f'{path.name} was there already; that one is now {older.name}.')
+        say(f'{path.name} was there already; that one is now {older.name}{gone}.')

@@ -25,11 +25,11 @@ quick test: export HOTDOG_BUILD = $(CURDIR)/build/test
 quick: .venv/installed-dev
 	$(IN) -m ruff check
 	$(IN) -m ruff format --check
-	$(IN) -m pytest -m "not slow" tests
+	$(IN) -m pytest -n auto -m "not slow" tests
 
 # Without progress bars, for nbval does not see the end of a cell that sends too much.
 test: .venv/installed-dev
-	$(IN) -m pytest tests
+	$(IN) -m pytest -n auto tests
 	TQDM_DISABLE=1 $(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 notebooks/*.ipynb
 
 .venv/installed: requirements.txt

@@ -181,6 +181,7 @@ def called(main, monkeypatch, *arguments):
     main()
 
 
+@pytest.mark.slow
 def test_rates_of_kitchen_are_there_whichever_seeds_are_asked_for(copied, monkeypatch, capsys):
     before = contents(copied[0])
     called(rates.main, monkeypatch, '--seeds', 0)
@@ -189,6 +190,7 @@ def test_rates_of_kitchen_are_there_whichever_seeds_are_asked_for(copied, monkey
     assert '0.888' in capsys.readouterr().out  # the mean at 0.1, which README has
 
 
+@pytest.mark.slow
 def test_rates_of_a_folder_are_its_own(copied, tmp_path, monkeypatch, capsys):
     before = rates.OUT.read_text()
     folder = fill(tmp_path / 'data' / 'kitchen', {'a': 12, 'b': 12})  # only the name is the same
@@ -200,6 +202,7 @@ def test_rates_of_a_folder_are_its_own(copied, tmp_path, monkeypatch, capsys):
     assert [settings['px'] for _, settings in copied[1]] == 8 * [128] + 8 * [64]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', ['02', '03'])
 def test_exercises_are_there_with_all_their_rows(number, copied, monkeypatch):
     before = contents(copied[0])
@@ -207,6 +210,7 @@ def test_exercises_are_there_with_all_their_rows(number, copied, monkeypatch):
     assert contents(copied[0]) == before
 
 
+@pytest.mark.slow
 def test_a_change_that_lacks_a_row_is_measured_again(copied, monkeypatch):
     path = copied[0] / 'exercises_03.csv'
     lines = path.read_text().splitlines(keepends=True)

@@ -96,6 +96,7 @@ def test_a_machine_that_cannot_run_mxnet_is_told_so(monkeypatch):
 # ---- Running --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_bar_follows_the_trainings_in_the_notebook():
     notebook, bar = run(
         'from tqdm.auto import tqdm\nimport time',
@@ -136,6 +137,7 @@ def test_widgets_that_are_no_progress_bar_count_as_nothing():
     assert batches_done({'a': {'children': ['IPY_MODEL_b', 'IPY_MODEL_gone']}, 'b': {'value': 'checking'}}) == []
 
 
+@pytest.mark.slow
 def test_an_error_in_a_cell_is_one_sentence():
     problem = 'from problem import Problem\nraise Problem("There is something wrong with it; give something better.")'
     assert sentence(run, problem) == 'There is something wrong with it; give something better.'
@@ -144,16 +146,19 @@ def test_an_error_in_a_cell_is_one_sentence():
     )
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_one_sentence():
     assert 'Kernel died' in sentence(run, 'import os\nos._exit(9)')
 
 
+@pytest.mark.slow
 def test_figures_are_in_the_page_and_described():
     notebook, _ = run('from matplotlib import pyplot\npyplot.close(pyplot.figure())', 'pyplot.plot([1, 2]);')
     notebook.cells[1].metadata['alt'] = 'A line that goes up, from 1 < 2.'
     assert 'alt="A line that goes up, from 1 &lt; 2."' in page(notebook)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_cell_stops_the_kernel_as_well(tmp_path):
     """A real signal, as soon as the cell has said which process it is."""
     said = tmp_path / 'pid'
@@ -185,6 +190,7 @@ def test_ctrl_c_while_a_kernel_starts(monkeypatch):
     assert not psutil.pid_exists(started[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('module', ['commands', 'numpy', 'mxnet'])
 def test_ctrl_c_while_modules_are_imported(module):
     """As soon as Python says that it has imported `module`."""

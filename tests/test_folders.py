@@ -209,6 +209,7 @@ def test_folders_in_a_class_belong_to_it(tmp_path, capsys):
     assert data.classes == ['bun', 'hotdog'] and total(data) == 120 and capsys.readouterr().out.count('\n') <= 1
 
 
+@pytest.mark.slow
 def test_a_deep_folder(tmp_path):
     fill(tmp_path, {'bun': 5, 'hotdog': 5})
     here = os.open(tmp_path / 'hotdog', os.O_RDONLY)

@@ -224,7 +224,7 @@ COLOURS = onp.array([[[0, 51, 102], [255, 204, 153]]], 'u1')
     [COLOURS, COLOURS.astype(int), COLOURS.astype('f4'), COLOURS / 255, (COLOURS / 255).astype('f2')]
     + [COLOURS.astype('u2') * 257, COLOURS.tolist(), COLOURS.astype('>f8'), np.array(COLOURS), nd.array(COLOURS)]
     + [onp.dstack([COLOURS, onp.full((1, 2), 255, 'u1')]), COLOURS[:, ::-1][:, ::-1], np.array(COLOURS / 255)],
-    ids=str,
+    ids=lambda thing: type(thing).__name__,
 )
 def test_arrays(array):
     assert opened(array) == COLOURS.tolist()
@@ -244,7 +244,7 @@ def test_grey_arrays():
     [None, 3, 0.5, b'\xff\xd8', object(), {}, [], onp.zeros((3, 8, 8)), onp.zeros((1, 8, 8, 3)), onp.zeros(5)]
     + [onp.zeros((0, 5)), onp.zeros((5, 0, 3), 'u1'), onp.array([[onp.nan]]), onp.array([[1j]]), onp.array([['a']])]
     + [np.zeros((3, 8, 8)), Image.new('RGB', (0, 3)), io.BytesIO(b'x'), [[1, 2], [3]], onp.zeros((8, 8, 2), 'u1')],
-    ids=str,
+    ids=lambda thing: type(thing).__name__,
 )
 def test_what_is_no_picture_at_all(thing):
     assert type(thing).__name__ in sentence(open_picture, thing, 16)

@@ -178,6 +178,7 @@ def test_a_class_whose_files_are_all_broken(tmp_path, capsys):
     assert '9 of 39 files' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_thousand_classes(tmp_path):
     for i, k in itertools.product(range(1000), range(3)):
         (tmp_path / f'{i:03}').mkdir(exist_ok=True)

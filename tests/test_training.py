@@ -123,6 +123,7 @@ def test_the_network_learns():
     assert utils.accuracy(*utils.predictions(net, examples(16))) == history.valid.max()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_that_moves_and_ends(monkeypatch):
     class Slow(list):
         def __iter__(self):

@@ -54,4 +54,4 @@ def test_make_checks_hashes_and_gives_students_only_what_they_need():
     )
     assert '--require-hashes -r requirements.txt' in lesson and '-m commands.lesson' in lesson
     assert LOCKS[1] not in lesson and '--require-hashes -r requirements-dev.txt' in test
-    assert '-m pytest tests\n' in test and '-m pytest --nbval-lax' in test
+    assert '-m pytest -n auto tests\n' in test and '-m pytest --nbval-lax' in test

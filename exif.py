@@ -47,7 +47,9 @@ def orientation_in(exif):
 def turn_of(image):
     """What turns the image upright, by its EXIF or XMP; None if nothing does or if they can't be read."""
     try:
-        found = image.getexif().get(ORIENTATION)
-        return UPRIGHT.get(orientation_in(image.info.get('exif', b'')) if found is None else found)
+        orientation = image.getexif().get(ORIENTATION)
     except Exception:  # EXIF is written by many cameras and programs, and Pillow may raise anything at it
-        return UPRIGHT.get(orientation_in(image.info.get('exif', b'')))
+        orientation = None
+    if orientation is None:
+        orientation = orientation_in(image.info.get('exif', b''))
+    return UPRIGHT.get(orientation)

@@ -1,6 +1,7 @@
 """Where the project's files are, and how one is written: whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -33,6 +34,12 @@ def whole(path):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def hash_of(path):
+    """The SHA-1 of what is in the file. Raises OSError."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha1').hexdigest()
 
 
 def umask():

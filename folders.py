@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from files import hash_of
 from pictures import readable
 from problem import Problem, first_names, say
 
@@ -208,11 +209,6 @@ def check_files(part, files, content):
         why = "since they can't be read as pictures"
         say(f'{len(bad)} of {len(files)} files in {part} are skipped, {why}: {first_names(bad)}')
     return [(path, i) for path, i in files if path in content]
-
-
-def hash_of(path):
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha1').hexdigest()
 
 
 def check_counts(folder, classes, splits):

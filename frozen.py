@@ -41,7 +41,7 @@ from tqdm.auto import tqdm
 import heads
 import pictures as reading
 import utils
-from files import BUILD, user_path, whole
+from files import BUILD, hash_of, user_path, whole
 from problem import Problem, check_classes, check_number, say
 from sources import inherit
 from sources.weights import check_finite, set_weights, weights_of
@@ -236,7 +236,7 @@ def fingerprint(*parts):
 def content(path):
     """A hash of what is in the file. Raises Problem."""
     try:
-        return hashlib.sha1(user_path(path).read_bytes()).hexdigest()
+        return hash_of(user_path(path))
     except OSError as error:
         raise Problem(f"{path} can't be read ({error.strerror}); run find_data again, or get it back.") from None
 
@@ -277,7 +277,7 @@ def read_array(path, shape):
 
 
 def files_of_ours(pattern):
-    """[(time of the last use, bytes, path), ...] in the cache; no folder, no link, nothing of others, nothing gone."""
+    """[(time of the last use, bytes, path), ...] in the cache; no folder, no link, nothing of another kind of name."""
     found = []
     for path in CACHE.iterdir():
         with contextlib.suppress(OSError):
@@ -297,7 +297,7 @@ def make_room(size):
         if time.time() - used > DAY:  # whoever wrote it was killed
             removed(path)
     files = files_of_ours(KEY)
-    total = sum(size for _, size, _ in files)
+    total = sum(used for _, used, _ in files)
     room = min(CAP, shutil.disk_usage(CACHE).free + total)
     if size <= room:
         for _, freed, path in files:
@@ -361,9 +361,10 @@ def quantize(block, X, least=0.99):
     except Exception as error:  # whatever MXNet has against this machine or this network
         say(f"8-bit integers don't work here ({type(error).__name__}): the frozen part runs in float32.")
         return hybridize(block)
-    if not cosine >= least:
-        say(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
-    return in_int8 if cosine >= least else block
+    if cosine >= least:
+        return in_int8
+    say(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
+    return block
 
 
 def int8_network(block, weights, X):

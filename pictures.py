@@ -23,7 +23,7 @@ PHOTOMETRIC, WHITE_IS_ZERO = 0x0106, 0  # a tag of TIFF and one of its values
 def open_picture(picture, px):
     """A file, PIL image or array [h, w] or [h, w, colours] as an upright RGB image. Raises Problem, naming the file.
 
-    A JPEG is decoded to 2 px or a little more, which is faster.
+    A JPEG is decoded to 2 * px pixels or a few more, which is faster.
     """
     is_path = isinstance(picture, (str, os.PathLike))
     try:

@@ -9,9 +9,9 @@ import math
 import random
 import time
 
-import mended_mxnet
+import mended_mxnet  # before MXNet
 
-import numpy as onp
+import numpy as onp  # np is MXNet's
 import pandas as pd
 import pooch
 from d2l import mxnet as d2l
@@ -25,11 +25,11 @@ from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
-from files import BUILD, ROOT, user_path, whole  # noqa: F401, BUILD is for the notebooks
-from folders import SPLITS, read_folder, share_of  # noqa: F401, two of them are for the notebooks
+from files import BUILD, ROOT, user_path, whole  # noqa: F401, the notebooks take BUILD from here
+from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
-from problem import Problem, check_classes, check_number, first_names
-from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, MEAN and STD are for the notebooks
+from problem import Problem, check_classes, check_number
+from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
 from sources.weights import check_finite, keep_older, read_weights, set_weights, weights_of
 
 
@@ -124,9 +124,10 @@ def check_same_classes(net, data_iter):
     """Raises Problem if both say which classes they have, and they are not the same ones in the same order."""
     known, given = getattr(net, 'classes', None), getattr(data_iter, 'classes', None)
     if known and given and list(known) != list(given):
+        known, given = (', '.join(map(str, names))[:150] for names in (known, given))
         raise Problem(
-            f'The network knows {first_names(known)} and the pictures are of {first_names(given)}; rename the folders '
-            'or take the network that belongs to them.'
+            f'The network knows {known} and the pictures are of {given}, in this order; rename the folders or take the '
+            'network that belongs to them.'
         )
 
 
@@ -240,7 +241,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     rows, best, best_weights = [], -1, known_weights(net)
     try:
         trainer = trainer_of(net, lr, wd, head)
-        total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # the bar has no end
+        total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # None: a bar without an end
         with tqdm(total=total, desc='training', unit='batch', leave=False) as bar:
             for epoch in range(1, num_epochs + 1):
                 row = train_epoch(net, trainer, train_iter, bar)
@@ -254,7 +255,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     except KeyboardInterrupt:
         raise Stopped(history_of(rows), num_epochs) from None
     finally:
-        if give_back(net, best_weights):
+        if give_back(net, best_weights):  # Ctrl-C once more
             raise Stopped(history_of(rows), num_epochs)
     return history_of(rows)
 
@@ -313,10 +314,11 @@ def train_epoch(net, trainer, train_iter, bar):
     """One pass over `train_iter`: mean loss, train accuracy and speed. Raises Problem."""
     contexts, started = where(net), time.time()
     sums, num_seen = onp.zeros(2), 0
-    for n, parts in one_behind((len(X), train_step(net, trainer, X, y, contexts)) for X, y in train_iter):
-        loss, correct = onp.sum([[float(loss), float(correct)] for loss, correct in parts], 0)
-        check_is_number(loss)
-        sums += loss, correct
+    steps = ((len(X), train_step(net, trainer, X, y, contexts)) for X, y in train_iter)
+    for n, parts in one_behind(steps):
+        batch = onp.sum([[float(loss), float(right)] for loss, right in parts], 0)
+        check_is_number(batch)
+        sums += batch
         num_seen += n
         bar.update()
     if num_seen == 0:
@@ -336,11 +338,11 @@ def train_step(net, trainer, X, y, contexts):
         outputs = forward(net, X, contexts)
         check_labels(y, outputs)
         ys = gluon.utils.split_and_load(y.astype('int64'), contexts, even_split=False)
-        losses = [loss_fn(output, y) for output, y in zip(outputs, ys)]
+        losses = [loss_fn(output, labels) for output, labels in zip(outputs, ys)]
     for loss in losses:
         loss.backward()
     trainer.step(len(X))
-    correct = [(output.argmax(1) == y).sum() for output, y in zip(outputs, ys)]
+    correct = [(output.argmax(1) == labels).sum() for output, labels in zip(outputs, ys)]
     return [(loss.sum(), right) for loss, right in zip(losses, correct)]
 
 
@@ -358,7 +360,7 @@ def forward(net, X, contexts):
 
 
 def check_labels(y, outputs):
-    """Raises Problem if a class number has no output: MXNet would take the last one for it."""
+    """Raises Problem unless each picture has a class number with an output: MXNet would take the last one."""
     labels, num_classes = y.asnumpy(), outputs[0].shape[-1]
     if labels.shape != (sum(map(len, outputs)),):
         raise Problem(f'Batches have class numbers of the shape {labels.shape}; give one number for each picture.')
@@ -420,13 +422,16 @@ def accuracy(probabilities, labels):
 
 def spread(values):
     """What several seeds gave, as 'mean ± standard deviation'."""
-    return f'{onp.mean(values):.3f}' + (f' ± {onp.std(values, ddof=1):.3f}' if len(values) > 1 else '')
+    mean = f'{onp.mean(values):.3f}'
+    return f'{mean} ± {onp.std(values, ddof=1):.3f}' if len(values) > 1 else mean
 
 
 def interval(share, n, z=1.96):
     """95 % interval of a share measured on n pictures (Wilson, 1927)."""
-    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return (middle - half) / scale, (middle + half) / scale
 
 
 def predict(net, picture, px=None, top=5):

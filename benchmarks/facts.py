@@ -4,6 +4,7 @@ import hashlib
 import platform
 from pathlib import Path
 
+from files import hash_of
 from folders import SPLITS
 
 
@@ -14,7 +15,7 @@ def data_facts(data, dataset):
     for split in SPLITS:
         for path, i in dataset[split]:
             digest.update(repr((split, dataset.classes[i], path.name)).encode())
-            digest.update(hashlib.sha1(path.read_bytes()).digest())
+            digest.update(bytes.fromhex(hash_of(path)))
     return {'data': name.encode('utf8', 'backslashreplace').decode(), 'content': digest.hexdigest()[:12]}
 
 

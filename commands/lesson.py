@@ -21,7 +21,7 @@ from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
-IN_THE_BOX = 'kitchen', 'hotdog'
+WITH_A_NAME = 'kitchen', 'hotdog'
 
 
 def parameters():
@@ -44,7 +44,7 @@ def asked_data(arguments):
     (data,) = arguments or [os.environ.get('DATA', 'kitchen')]
     if not data:
         raise Problem('DATA is empty; give "kitchen", "hotdog" or a folder that has one folder per class.')
-    return data if data in IN_THE_BOX else whole_path(data)
+    return data if data in WITH_A_NAME else whole_path(data)
 
 
 def whole_path(name):

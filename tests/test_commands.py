@@ -171,8 +171,16 @@ def test_ctrl_c_in_a_cell_stops_the_kernel_as_well(tmp_path):
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(SystemExit, match='^\nStopped; nothing was written.$'), stoppable():
         run(f'import os, pathlib, time\npathlib.Path({str(said)!r}).write_text(str(os.getpid()))\ntime.sleep(300)')
-    pid = int(said.read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert is_gone(int(said.read_text()))
+
+
+def is_gone(pid, seconds=10):
+    """Whether the process ends, on a busy machine a little later."""
+    for _ in range(10 * seconds):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_ctrl_c_while_a_kernel_starts(monkeypatch):
@@ -187,7 +195,7 @@ def test_ctrl_c_while_a_kernel_starts(monkeypatch):
     monkeypatch.setattr(commands_notebook.Client, 'async_start_new_kernel', start)
     with pytest.raises(KeyboardInterrupt):
         run('1')
-    assert not psutil.pid_exists(started[0])
+    assert is_gone(started[0])
 
 
 @pytest.mark.slow

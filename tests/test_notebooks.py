@@ -1,5 +1,9 @@
 """The notebooks as files; that they run is nbval's to say."""
 
+import importlib
+import inspect
+import re
+
 import nbformat
 import pytest
 
@@ -20,6 +24,15 @@ def test_every_figure_is_described_in_words(path):
     for cell in nbformat.read(path, 4).cells:
         if any(kind.startswith('image/') for output in cell.get('outputs', []) for kind in output.get('data', {})):
             assert cell.metadata.get('alt'), cell.source
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_code_that_it_shows_is_the_code_that_runs(path):
+    for cell in nbformat.read(path, 4).cells:
+        for name in re.findall(r'print\(inspect.getsource\((\w+\.\w+)\)\)', cell.source):
+            module, function = name.split('.')
+            source = inspect.getsource(getattr(importlib.import_module(module), function))
+            assert source in cell.outputs[0].text, f'run {path.name} again: {name} has changed'
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)

@@ -40,6 +40,7 @@ def sides(dataset):
 
 
 def test_share_is_a_hash_of_the_name_alone():
+    assert share_of(Path('hot dog.jpg')) == 0x7402E4D2 / 2**32  # printf 'hot dog.jpg' | sha1sum
     assert share_of(Path('hot dog.jpg')) == share_of(Path('a/b/hot dog.jpg')) == share('hot dog.jpg')
     assert share_of(Path('cafe\u0301.jpg')) == share_of(Path('caf\u00e9.jpg')) == share('caf\u00e9.jpg')
     assert 0 <= share_of(Path(os.fsdecode(b'\xff.jpg'))) < 1

@@ -268,6 +268,8 @@ def test_classes_are_compared_by_name(tmp_path):
                 text = sentence(call)
                 assert 'knows hotdog, not-hotdog and the pictures are of burger, hotdog' in text
             assert len(utils.predictions(right, data_iter)[1]) in (12, 3, 2)
+    turned = utils.batches(Pictures(pictures, ['hotdog', 'burger']), net, 16, 2)
+    assert 'knows burger, hotdog and the pictures are of hotdog, burger' in sentence(utils.predictions, right, turned)
     with_tuple = utils.batches(Pictures(pictures, ('burger', 'hotdog')), net, 16, 2)
     assert len(utils.predictions(right, with_tuple)[1]) == 12
 

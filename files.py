@@ -22,9 +22,19 @@ def user_path(path):
         return Path(path)
 
 
+def label_of(data):
+    """What files about `data` are called: 'kitchen', 'hotdog', or a folder's name with a hash of its path."""
+    if data in ('kitchen', 'hotdog'):
+        return data
+    path = user_path(data).resolve()
+    return f'{path.name[:100]}-{hashlib.sha1(os.fsencode(path)).hexdigest()[:4]}'
+
+
 @contextlib.contextmanager
 def whole(path):
     """A path to write to, which becomes `path` if all goes well and is removed if not: whole or not at all."""
+    if os.path.lexists(path) and not path.is_file():
+        raise FileExistsError(f'{path.name} is no file, but a folder or device')
     handle, partial = tempfile.mkstemp('.partial', f'{path.name[:60]}.', path.parent)  # a name that nobody else has
     os.close(handle)
     partial = Path(partial)

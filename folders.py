@@ -4,6 +4,7 @@ import collections
 import contextlib
 import hashlib
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pictures import readable
 from problem import Problem, first_names, say
 
 SPLITS = {'train': ['train', 'training'], 'valid': ['valid', 'val', 'validation'], 'test': ['test', 'testing']}
+SPLIT_WORD = re.compile(r'(^|[^a-z])(train|training|dev|val|valid|validation|test|testing|fold|split)([^a-z]|$)')
 RUBBISH = {  # what systems and programs leave behind, in lower case
     *('.ds_store', '__macosx', '.appledouble', '.localized', '.apdisk', '.temporaryitems', 'icon\r'),  # macOS
     *('.spotlight-v100', '.fseventsd', '.trashes', '.documentrevisions-v100', '.volumeicon.icns'),
@@ -117,9 +119,11 @@ def split_folders(folder):
             raise Problem(
                 f'{path} holds folders, as a split does, but {folder} has no train/ with class folders; add it.'
             )
-    if some and not others:
-        names = first_names(p.name for p in some)
-        raise Problem(f'{folder} has {names} and no class folders in them; put the pictures of each class into one.')
+    if inside and all(SPLIT_WORD.search(path.name.lower()) for path in inside):
+        names = first_names(path.name for path in inside)
+        raise Problem(
+            f'{folder} has {names}, which are no classes; call splits train, valid and test, with class folders.'
+        )
     if len(others) > 1 and all(os.path.isdir(path / 'train') for path in others):
         raise Problem(f'{folder} has train/ in its class folders; make one train/, with the class folders in it.')
     return {'train': folder}

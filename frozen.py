@@ -42,7 +42,7 @@ import heads
 import pictures as reading
 import utils
 from files import BUILD, hash_of, user_path, whole
-from problem import Problem, check_classes, check_number, say
+from problem import Problem, check_classes, check_network, check_number, check_pictures, check_px, say
 from sources import inherit
 from sources.weights import check_finite, set_weights, weights_of
 
@@ -56,6 +56,7 @@ KEY = r'[0-9a-f]{40}\.npy'  # the name of a file in the cache
 
 def with_head(source, classes, head='softmax'):
     """A copy of the network `source` with a new random head (see heads.on), one output per class. Raises Problem."""
+    check_network(source)
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
     check_classes(classes)
@@ -75,12 +76,15 @@ def cut(net, at):
     `below` is a copy and runs in predict mode: no training moves its weights or its BatchNorm statistics. `above` is
     not: training it trains `net`. Raises Problem if `net` has no such place, or has seen no picture yet.
     """
+    check_network(net)
     num_frozen = position(net, at)
+    net.hybridize(active=False)  # what is compiled can't be copied
     block = utils.copied(net.features[:num_frozen])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     block.apply(utils.fix_statistics)
     above = heads.Net(net.features[num_frozen:], net.output)
+    above.is_part = num_frozen > 0  # so it takes no pictures
     facts = 'classes', 'px', 'mean', 'std'  # not its name: a part can't be loaded as the whole
     return inherit(Below(block), net, facts), inherit(above, net, facts)
 
@@ -170,8 +174,11 @@ class Below:
 
     def kept(self, pictures, px, views):
         """The features as an array on disk, computed if they are not there yet; None if the cache can't keep them."""
-        utils.check_batches(pictures, px, BATCH)
+        check_px(px)
+        check_pictures(pictures)
         check_number('views', views, 0, whole=True)
+        if views > 1000:
+            raise Problem(f'views is {views}; give 1000 at most.')
         shape = self.shape(len(pictures) * max(views, 1), px)
         path = CACHE / f'{self.name(pictures, px, views)}.npy'
         X = read_array(path, shape)
@@ -265,9 +272,9 @@ def size_of(shape):
 
 def read_array(path, shape):
     """The array in the file, on disk and not in memory; None if it is not there, or not one of float32 in `shape`."""
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         X = onp.lib.format.open_memmap(path, mode='r')
     except Exception:  # whatever its bytes are
         return None
@@ -333,7 +340,8 @@ def int8(below, pictures, px):
     """
     if not isinstance(below.block, gluon.HybridBlock):  # it is in 8-bit integers
         return below
-    utils.check_batches(pictures, px, BATCH)
+    check_px(px)
+    check_pictures(pictures)
     some = pictures[:: len(pictures) // 16 + 1]  # in many one has extreme numbers, and all are rounded to their scale
 
     @functools.cache  # made at its first use: never, if all is in the cache

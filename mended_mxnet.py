@@ -1,7 +1,9 @@
 """What MXNet 1.9.1 needs to work today; whoever uses MXNet imports this before it."""
 
+import ctypes
 import os
 import sys
+import threading
 
 import psutil
 
@@ -18,13 +20,23 @@ os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 
 os.environ.setdefault('MXNET_DISABLE_MKLDNN_FUSE_CONV_BN', '1')  # or frozen.int8 rounds after fusing, and loses much
 
 import gluoncv.data  # noqa: F401
-from mxnet import npx
+from mxnet import npx, util
+from mxnet.base import _LIB, check_call
 from mxnet.gluon.contrib.nn import HybridConcurrent
 from mxnet.gluon.model_zoo.vision import mobilenet
 from mxnet.util import is_np_array
 from PIL import ImageFile
 
-npx.set_np()  # NumPy's arrays and shapes, for the whole process
+
+class InAllThreads(threading.local):
+    """What MXNet asks whether NumPy's arrays are on: a thread that nobody told anything finds that they are."""
+
+    value = util._NumpyArrayScope(True)
+
+
+util._NumpyArrayScope._current = InAllThreads()
+check_call(_LIB.MXSetIsNumpyShape(2, ctypes.byref(ctypes.c_int())))  # 2: NumPy's shapes, too, are for all threads
+npx.set_np()
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a picture would pass, the rest grey
 
 

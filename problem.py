@@ -2,6 +2,7 @@
 
 import heapq
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -50,3 +51,43 @@ def check_classes(classes):
     names = [] if isinstance(classes, str) or not isinstance(classes, Iterable) else [*classes]
     if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         raise Problem('The classes must be a list of different names; give one such as ["hotdog", "not-hotdog"].')
+
+
+def check_px(px):
+    """Raises Problem unless pictures can have px x px pixels; with very many the memory would not do."""
+    check_number('px', px, 1, whole=True)
+    if px > 4096:
+        raise Problem(f'px is {px}; give a whole number from 1 to 4096.')
+
+
+def check_pictures(pictures):
+    """Raises Problem unless `pictures` are [(path, class number), ...], one at least."""
+    if not isinstance(pictures, (list, tuple)) or not pictures:
+        raise Problem('There are no pictures; give a list of (path, class number), such as dataset.train.')
+    for picture in pictures:
+        if not is_labelled(picture):
+            raise Problem(f'{picture!r:.200} is no (path, class number); give a list of such, as dataset.train is.')
+
+
+def is_labelled(picture):
+    """Whether it is (path, class number)."""
+    if not isinstance(picture, (list, tuple)) or len(picture) != 2:
+        return False
+    path, label = picture
+    return isinstance(path, (str, os.PathLike)) and isinstance(label, Integral) and -(2**31) <= label < 2**31
+
+
+def check_network(net):
+    """Raises Problem unless `net` is a network with features and an output."""
+    if not all(hasattr(net, name) for name in ('collect_params', 'features', 'output')):
+        raise Problem(f'{net!r:.100} is no network; give what utils.pretrained or utils.with_new_head returns.')
+    if all(param._data is None and not param._deferred_init for param in net.collect_params().values()):
+        raise Problem('This network has no weights yet; take utils.pretrained, or give it some: utils.initialize(net).')
+
+
+def check_colours(net):
+    """Raises Problem unless `net` takes pictures and says which colours it expects."""
+    if getattr(net, 'is_part', False):
+        raise Problem('This is the part of a network above a cut, which takes no pictures; give the whole network.')
+    if not hasattr(net, 'mean') or not hasattr(net, 'std'):
+        raise Problem('This network does not say which colours it expects; give it a mean and a std of three numbers.')

@@ -25,12 +25,12 @@ from safetensors.numpy import save_file
 from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
-from files import BUILD, ROOT, user_path, whole  # noqa: F401, the notebooks take BUILD from here
+from files import BUILD, ROOT, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
 from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
-from problem import Problem, check_classes, check_number
+from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
 from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
-from sources.weights import check_finite, keep_older, read_weights, set_weights, weights_of
+from sources.weights import check_finite, check_takes, keep_older, read_weights, set_weights, weights_of
 
 
 def seed_everything(seed):
@@ -97,6 +97,7 @@ def batches(pictures, net, px, batch_size, train=False):
     MXNet computes in the background while the next pictures are read, so worker processes would not make it faster.
     """
     check_batches(pictures, px, batch_size)
+    check_colours(net)
     crop = random_crop if train else centre_crop
 
     def transform(path, label):
@@ -114,10 +115,9 @@ def batches(pictures, net, px, batch_size, train=False):
 
 
 def check_batches(pictures, px, batch_size):
-    check_number('px', px, 1, whole=True)
+    check_px(px)
     check_number('batch_size', batch_size, 1, whole=True)
-    if not pictures:
-        raise Problem('There are no pictures to make batches of; give a list of (path, class number).')
+    check_pictures(pictures)
 
 
 def check_same_classes(net, data_iter):
@@ -160,6 +160,7 @@ def copied(block):
 def with_new_head(source, classes):
     """A copy of the source network with a new output layer: random, one output per class. Raises Problem."""
     check_classes(classes)
+    check_network(source)
     if not isinstance(source.output, gluon.nn.Dense):
         raise Problem('This network ends in more than one layer; give it a new head with frozen.with_head.')
     net = copied(source)
@@ -171,7 +172,8 @@ def with_new_head(source, classes):
 
 def save(net, path, px):
     """Write `net`, with what it was trained for, to `path`; what was there is kept beside it. Raises Problem."""
-    check_number('px', px, 1, whole=True)
+    check_px(px)
+    check_network(net)
     path, weights = user_path(path), weights_of(net)
     check_finite(weights)
     facts = facts_of(net, weights, px)
@@ -188,15 +190,15 @@ def load(path):
     """The network that `save` wrote. Raises Problem."""
     weights, facts = read_weights(path)
     try:
-        net = rebuild(facts)
+        return set_weights(rebuild(facts), weights)
     except Problem as error:
         raise Problem(f'{path} was not written by utils.save, or is damaged: {error}') from None
-    return set_weights(net, weights)
 
 
 def freeze(net, num_frozen):
     """Freeze the first blocks of net.features, weights *and* BatchNorm statistics, and let the others train."""
     check_number('num_frozen', num_frozen, 0, whole=True)
+    check_network(net)
     if num_frozen > len(net.features):
         raise Problem(f'num_frozen is {num_frozen}, and the network has {len(net.features)} blocks; give that at most.')
     for i, block in enumerate(net.features):
@@ -261,6 +263,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
 
 
 def check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head):
+    check_network(net)
     check_number('num_epochs', num_epochs, 1, whole=True)
     for name, value in {'lr': lr, 'wd': wd, 'head': head}.items():
         check_number(name, value)
@@ -350,6 +353,8 @@ def forward(net, X, contexts):
     """What `net` gives for a batch, a part [n, c] on each device. Raises Problem."""
     if not onp.isfinite(X.asnumpy()).all():  # a ReLU may hide it
         raise Problem('Pictures have something in them that is not a number; see where these batches come from.')
+    X = X.astype('float32', copy=False)
+    check_takes(net, X.shape)
     try:
         return [net(part) for part in gluon.utils.split_and_load(X, contexts, even_split=False)]
     except (MXNetError, ValueError):
@@ -364,7 +369,7 @@ def check_labels(y, outputs):
     labels, num_classes = y.asnumpy(), outputs[0].shape[-1]
     if labels.shape != (sum(map(len, outputs)),):
         raise Problem(f'Batches have class numbers of the shape {labels.shape}; give one number for each picture.')
-    if not 0 <= labels.min() <= labels.max() < num_classes:
+    if (labels % 1).any() or not 0 <= labels.min() <= labels.max() < num_classes:
         raise Problem(
             f'The class numbers go from {labels.min()} to {labels.max()}, and the network has {num_classes} outputs; '
             'take the network that belongs to these pictures.'
@@ -436,15 +441,19 @@ def interval(share, n, z=1.96):
 
 def predict(net, picture, px=None, top=5):
     """{class: probability} of a picture (a file, PIL image or array), the `top` most likely first. Raises Problem."""
+    check_network(net)
+    check_colours(net)
     px = getattr(net, 'px', None) if px is None else px
     if px is None:
         raise Problem('The network does not say for which size it was trained; give px: utils.predict(net, path, 128).')
-    check_number('px', px, 1, whole=True)
+    check_px(px)
     check_number('top', top, 1, whole=True)
     X = np.array(normalize(centre_crop(open_picture(picture, px), px), net.mean, net.std))[None]
     (output,) = forward(net, X, where(net)[:1])
     p = npx.softmax(output)[0].asnumpy()
     check_is_number(p)
+    if len(net.classes) != len(p):
+        raise Problem(f'The network has {len(p)} outputs and {len(net.classes)} classes; give it a class for each.')
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import utils
 from commands import stoppable
 from commands.notebook import Bar, execute, page, tagged, without_progress_bars
+from files import label_of
 from problem import Problem, check_number, say
 from sources.weights import keep_older
 
@@ -89,7 +90,8 @@ def bar_for(dataset, settings):
     seconds = utils.estimate(dataset, px, batch_size) * num_epochs * len(runs)
     pictures = f'{len(dataset.train)} pictures to train on, {num_epochs} epochs, {len(runs)} runs'
     say(f'{pictures}: about {max(1, round(seconds / 60))} min.')
-    return Bar(runs, num_epochs, len(utils.batches(dataset.train, None, px, batch_size, train=True)))
+    num_batches = len(dataset.train) // min(batch_size, len(dataset.train))
+    return Bar(runs, num_epochs, num_batches)
 
 
 # ---- After it -------------------------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def bar_for(dataset, settings):
 
 def name_of(data):
     """What the lesson's files are called: each data set has files of its own."""
-    return NOTEBOOK.stem if data == 'kitchen' else f'{NOTEBOOK.stem}-{Path(data).name}'
+    return NOTEBOOK.stem if data == 'kitchen' else f'{NOTEBOOK.stem}-{label_of(data)}'
 
 
 def move(folder):

@@ -1,11 +1,14 @@
 """The weights of a network as {name: array}: out of it, into it, and from a file."""
 
+import contextlib
 import hashlib
+import os
 
 import mended_mxnet
 
 import numpy as onp
-from mxnet import nd, np, npx
+from mxnet import nd, np, npx, sym
+from mxnet.base import MXNetError
 from mxnet.util import is_np_array
 from safetensors import safe_open
 
@@ -29,6 +32,11 @@ def set_weights(net, weights):
     """Fill `net` with {name: array}, on all its devices. Raises Problem if a name or a shape is not the network's."""
     npx.waitall()  # see weights_of
     check_finite(weights)
+    kinds = {array.dtype.kind for array in weights.values()}
+    if kinds - {'f'}:
+        raise Problem(
+            'Some of the weights are whole numbers, as no training makes them; take the file that belongs here.'
+        )
     wrong = misfit(net, weights)
     if wrong:
         raise Problem(f"The weights don't fit the network: {wrong}; take the file that belongs to it.")
@@ -50,6 +58,30 @@ def misfit(net, weights):
             needed = str(needed).replace('-1', 'any')
             return f'{name} takes {needed}, and they have {found}'
     return None
+
+
+def check_takes(net, shape):
+    """Raises Problem unless `net` can take batches of that shape: with others a BatchNorm writes beyond its arrays."""
+    if getattr(net, 'takes', None) == shape[1:]:  # asked already
+        return
+    try:
+        graph = net(sym.var('data').as_np_ndarray())
+    except Exception:  # it can't be told, as where a hook wants numbers
+        return
+    names = graph.list_arguments() + graph.list_auxiliary_states()
+    try:
+        with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
+            arguments, _, states = graph.infer_shape(data=shape)
+        found = dict(zip(names, arguments + states))
+        fit = all(fits(p.shape, found.get(p.name, p.shape)) for p in net.collect_params().values())
+    except (MXNetError, ValueError):
+        fit = False
+    if not fit:
+        raise Problem(
+            f'The network can not take batches of the shape {shape}; take a larger px or, for the part above a cut, '
+            'what the part below gives.'
+        )
+    net.takes = shape[1:]
 
 
 def check_finite(arrays):
@@ -86,7 +118,7 @@ def read_weights(path, sha256=None, advice='give a file that utils.save wrote.')
 def keep_older(path):
     """If `path` is there, give it another name, so that nothing that was trained is lost, and say so."""
     if path.is_file():
-        older = path.with_stem(f'{path.stem}.previous')
-        gone = ', and the one before it is gone' if older.exists() else ''
+        names = (path.with_stem(f'{path.stem}.previous{k}') for k in ['', *range(2, 10**6)])
+        older = next(name for name in names if not os.path.lexists(name))
         path.replace(older)
-        say(f'{path.name} was there already; that one is now {older.name}{gone}.')
+        say(f'{path.name} was there already; that one is now {older.name}.')

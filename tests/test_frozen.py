@@ -317,7 +317,7 @@ def test_pictures_that_can_not_be_used(resnet, pictures, tmp_path):
     for wrong in tmp_path / 'gone.png', tmp_path / 'text.png', tmp_path:
         assert str(wrong) in sentence(below.features, [*pictures, (wrong, 0)], 32)
     for wrong in None, Path, 3:
-        assert 'is no path' in sentence(below.features, [*pictures, (wrong, 0)], 32)
+        assert 'is no (path, class number)' in sentence(below.features, [*pictures, (wrong, 0)], 32)
 
 
 def test_pictures_that_are_too_small_for_the_network(pictures, capsys):

@@ -129,7 +129,7 @@ def test_what_could_not_be_loaded_again_is_not_saved(path):
         setattr(other, name, wrong)
         assert name in sentence(utils.save, other, path, 16)
     assert 'could not be written' in sentence(utils.save, tiny(), 'a\0b', 16)
-    assert 'seen a picture' in sentence(utils.save, sources.build('tiny', ['a', 'b']), path, 16)
+    assert 'no weights yet' in sentence(utils.save, sources.build('tiny', ['a', 'b']), path, 16)
     whole.features[1].running_var.set_data(np.full((4,), float('inf')))
     assert 'features.1.running_var is not a number' in sentence(utils.save, whole, path, 16)
     assert 'is no path' in sentence(utils.save, tiny(), None, 16) and not path.exists()

@@ -287,7 +287,7 @@ def test_splits_that_are_not_clear(tmp_path, names, said):
 
 def test_splits_without_class_folders(tmp_path):
     fill(tmp_path / 'none', {'train': 9, 'test': 9})
-    assert 'no class folders' in sentence(find_data, tmp_path / 'none')
+    assert 'are no classes' in sentence(find_data, tmp_path / 'none')
     fill(tmp_path / 'half' / 'train', {'a': 9, 'b': 9})
     fill(tmp_path / 'half', {'test': 9})
     text = sentence(find_data, tmp_path / 'half')

@@ -37,6 +37,7 @@ class Client(NotebookClient):
         try:
             await self.async_start_new_kernel(**settings)
             await self.async_start_new_kernel_client()
+            stop_if_cancelled()
             yield
         finally:
             await self._async_cleanup_kernel()
@@ -104,9 +105,15 @@ async def finish(client, environment):
     try:
         await client.async_execute(env=environment)
     except RuntimeError:
-        if asyncio.current_task().cancelling():
-            raise asyncio.CancelledError from None
+        stop_if_cancelled()
         raise
+    stop_if_cancelled()
+
+
+def stop_if_cancelled():
+    """Stop if Ctrl-C was pressed: what waits for a kernel may have swallowed that."""
+    if asyncio.current_task().cancelling():
+        raise asyncio.CancelledError
 
 
 # ---- The page -------------------------------------------------------------------------------------------------------

@@ -252,3 +252,9 @@ def test_memory_does_not_grow_with_the_pictures(pictures, cache):
     env = {**os.environ, 'PYTHONPATH': f'{utils.ROOT}:{utils.ROOT / "tests"}'}
     out = subprocess.check_output([sys.executable, '-c', MEMORY, pictures[0][0], cache], env=env, text=True)
     assert float(out) < 60
+
+
+def test_the_folders_above_the_cache_are_made_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen, 'CACHE', tmp_path / 'not' / 'there' / 'yet')
+    frozen.make_room(1)
+    assert frozen.CACHE.is_dir()

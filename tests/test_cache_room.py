@@ -14,6 +14,7 @@ from helpers import all_batches, contents, red_and_blue, sentence, tiny
 
 import files
 import frozen
+import pictures as pictures_module
 import utils
 
 PX = 16
@@ -235,6 +236,7 @@ import resource, sys
 from pathlib import Path
 from helpers import source
 import frozen
+import pictures as pictures_module
 frozen.CACHE = Path(sys.argv[2])
 below, _ = frozen.cut(source(px=64), 2)  # 262 KB a picture
 peaks = []
@@ -258,3 +260,14 @@ def test_the_folders_above_the_cache_are_made_too(tmp_path, monkeypatch):
     monkeypatch.setattr(frozen, 'CACHE', tmp_path / 'not' / 'there' / 'yet')
     frozen.make_room(1)
     assert frozen.CACHE.is_dir()
+
+
+def test_code_within_code_is_known_by_what_it_does():
+    """The code of a comprehension, made twice from one text, is the same; that of another text is not."""
+
+    def made(text):
+        names = {}
+        exec(f'def double(numbers):\n    return list(map(lambda number: {text}, numbers))', names)
+        return pictures_module.code_of(names['double'])
+
+    assert made('2 * number') == made('2 * number') != made('3 * number')

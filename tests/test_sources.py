@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import io
 import os
 import pickle
 import re
@@ -246,3 +247,8 @@ def test_no_array_reaches_beyond_its_file(offset, shape, strides):
     records = {'w': (storage, offset, shape, strides, None, {})}
     with pytest.raises((ValueError, TypeError)):  # read_tensors makes one sentence of both
         list(torch_file.tensors_in(bytes(8 + 4 * 4), ['0'], records))
+
+
+def test_a_pickle_of_one_item_and_of_more():
+    for value in {'a': 1}, {'a': 1, 'b': 2}, {}, ['a', 1], ('a', ('b', 2)):
+        assert torch_file.read_pickle(io.BytesIO(pickle.dumps(value, 2))) == value

@@ -60,7 +60,7 @@ def with_head(source, classes, head='softmax'):
     if head == 'softmax' and isinstance(source.output, nn.Dense):
         return utils.with_new_head(source, classes)
     check_classes(classes)
-    net = inherit(heads.on(utils.copied(source.features), len(classes), head), source)
+    net = inherit(heads.on(utils.copied(source, source.features), len(classes), head), source)
     net.head, net.classes = head, list(classes)
     utils.initialize(net.output)
     net.collect_params().reset_ctx(utils.where(source))  # ties the copied weights to gradients of their own
@@ -78,8 +78,7 @@ def cut(net, at):
     """
     check_network(net)
     num_frozen = position(net, at)
-    net.hybridize(active=False)  # what is compiled can't be copied
-    block = utils.copied(net.features[:num_frozen])
+    block = utils.copied(net, net.features[:num_frozen])
     block.collect_params().setattr('grad_req', 'null')
     block.collect_params().reset_ctx(utils.devices()[0])
     block.apply(utils.fix_statistics)

@@ -30,7 +30,7 @@ from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and 
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
 from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
-from sources.weights import check_finite, check_takes, keep_older, read_weights, set_weights, weights_of
+from sources.weights import check_finite, check_takes, keep_older, not_taken, read_weights, set_weights, weights_of
 
 
 def seed_everything(seed):
@@ -150,11 +150,11 @@ def initialize(block):
     return block
 
 
-def copied(block):
+def copied(net, part=None):
     """A copy of a network or a part of it, not a reference to it."""
-    block.hybridize(active=False)  # what is compiled can't be copied
+    net.hybridize(active=False)  # what is compiled can't be copied, nor can its parts
     npx.waitall()  # see weights_of
-    return copy.deepcopy(block)
+    return copy.deepcopy(net if part is None else part)
 
 
 def with_new_head(source, classes):
@@ -358,10 +358,7 @@ def forward(net, X, contexts):
     try:
         return [net(part) for part in gluon.utils.split_and_load(X, contexts, even_split=False)]
     except (MXNetError, ValueError):
-        raise Problem(
-            f'The network can not take batches of the shape {X.shape}; take a larger px or, for the part above a cut, '
-            'what the part below gives.'
-        ) from None
+        raise not_taken(X.shape) from None
 
 
 def check_labels(y, outputs):

@@ -77,11 +77,16 @@ def check_takes(net, shape):
     except (MXNetError, ValueError):
         fit = False
     if not fit:
-        raise Problem(
-            f'The network can not take batches of the shape {shape}; take a larger px or, for the part above a cut, '
-            'what the part below gives.'
-        )
+        raise not_taken(shape)
     net.takes = shape[1:]
+
+
+def not_taken(shape):
+    """The Problem with batches of a shape that a network can't take."""
+    return Problem(
+        f'The network can not take batches of the shape {shape}; take a larger px or, for the part above a cut, '
+        'what the part below gives.'
+    )
 
 
 def check_finite(arrays):

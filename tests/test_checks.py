@@ -171,6 +171,9 @@ def test_a_compiled_network_can_be_cut(picture):
     net = tiny()
     net.hybridize()
     before = utils.predict(net, picture, 16)
+    assert frozen.with_head(net, ['a', 'b', 'c'], 'dense256')(np.zeros((1, 3, 16, 16))).shape == (1, 3)
+    net.hybridize()
+    utils.predict(net, picture, 16)
     below, above = frozen.cut(net, 2)
     X = below.features([(picture, 0)], 16)
     assert onp.allclose(

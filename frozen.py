@@ -31,18 +31,23 @@ from numbers import Integral
 import mended_mxnet
 
 import numpy as onp
+import pandas as pd
 import psutil
 from mxnet import autograd, gluon, io, nd, np, sym
 from mxnet.base import MXNetError
 from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 import heads
 import pictures as reading
 import utils
 from files import BUILD, hash_of, user_path, whole
-from problem import Problem, check_classes, check_network, check_number, check_pictures, check_px, say
+from problem import Problem, check_classes, check_network, check_number, check_pictures, check_px, first_names, say
 from sources import inherit
 from sources.weights import check_finite, set_weights, weights_of
 
@@ -50,6 +55,8 @@ CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
 BATCH, DAY = 32, 24 * 3600
 KEY = r'[0-9a-f]{40}\.npy'  # the name of a file in the cache
+STRENGTHS = 10.0 ** onp.arange(-6, 5)  # the grid of C
+LEAST_VALID = 100  # pictures; an accuracy on fewer says too little
 
 # ---- Heads ----------------------------------------------------------------------------------------------------------
 
@@ -230,6 +237,68 @@ class Batches(gluon.data.BatchSampler):
     def __iter__(self):
         for rows in super().__iter__():
             yield np.array(self.read(rows)), np.array(self.labels[rows], dtype='int64')
+
+
+# ---- A head fitted to its end ---------------------------------------------------------------------------------------
+
+
+def fit(below, above, dataset, px, views=0):
+    """Fit the dense layer `above` the cut to its end, by logistic regression on what `below` gives for dataset.train.
+
+    C, the freedom of its weights, is chosen on valid or, where that has under 100 pictures, out of fold on train (five
+    folds). Returns a table with a row per C: train and valid accuracy (out of fold: `valid`, too). Raises Problem.
+    """
+    check_fitting(above, dataset)
+    X, y = below.features(dataset.train, px, views), labels_of(dataset.train, views)
+    model = make_pipeline(StandardScaler(), LogisticRegression(warm_start=True, max_iter=10000))
+    valid_score = scorer(below, dataset, px, views)
+    rows, models = [], []
+    for C in tqdm(STRENGTHS, 'fitting the head', unit='fit', leave=False):
+        model.set_params(logisticregression__C=C).fit(X, y)
+        models.append(dense_of(*model.named_steps.values()))
+        rows.append({'C': C, 'train': model.score(X, y), 'valid': valid_score(model)})
+    table = pd.DataFrame(rows)
+    set_weights(above.output, dict(zip(['weight', 'bias'], models[table.valid.argmax()])))
+    return table
+
+
+def check_fitting(above, dataset):
+    check_network(above)
+    if len(above.features) or not isinstance(above.output, nn.Dense):
+        raise Problem("A head of one dense layer can be fitted; cut at 'output', or train this one with utils.train.")
+    utils.check_same_classes(above, dataset.train)
+    empty = {*range(len(dataset.classes))} - {label for _, label in dataset.train}
+    if empty:
+        names = first_names(dataset.classes[i] for i in empty)
+        raise Problem(f'There is no picture to train on of {names}; give some.')
+
+
+def labels_of(pictures, views=0):
+    """The class numbers in the order of below.features."""
+    return onp.array([label for _, label in pictures] * max(views, 1))
+
+
+def scorer(below, dataset, px, views):
+    """The function that gives a model's accuracy on pictures it was not fitted to; views of one stay in one fold."""
+    if len(dataset.valid) >= LEAST_VALID:
+        X, y = below.features(dataset.valid, px), labels_of(dataset.valid)
+        return lambda model: model.score(X, y)
+    X, y = below.features(dataset.train, px, views), labels_of(dataset.train, views)
+    picture = onp.tile(onp.arange(len(dataset.train)), max(views, 1))
+    folds = StratifiedGroupKFold(min(5, onp.bincount(labels_of(dataset.train)).min()))
+    return lambda model: cross_val_score(model, X, y, groups=picture, cv=folds).mean()
+
+
+def dense_of(scaler, model):
+    """(weight [c, n], bias [c]) of the dense layer whose softmax is what the model gives for what the scaler gives.
+
+    Of two classes the model scores the second one only: the first one's score is 0.
+    """
+    W = model.coef_ / scaler.scale_
+    b = model.intercept_ - W @ scaler.mean_
+    if len(W) == 1:
+        W, b = onp.concatenate([0 * W, W]), onp.concatenate([0 * b, b])
+    return W.astype('float32'), b.astype('float32')
 
 
 # ---- What a frozen part computes, as a key --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the notebooks share, in the order of a lesson: data, networks, training, testing, figures.
+"""What the notebooks share, in the order of a lesson: data, networks, training, testing.
 
 Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
 """
@@ -16,13 +16,11 @@ import pandas as pd
 import pooch
 from d2l import mxnet as d2l
 from gluoncv.data import ImageNet1kAttr
-from matplotlib import pyplot as plt
 from mxnet import autograd, gluon, init, np, npx
 from mxnet import random as mx_random
 from mxnet.base import MXNetError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
-from sklearn.metrics import ConfusionMatrixDisplay
 from tqdm.auto import tqdm
 
 from files import BUILD, ROOT, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
@@ -233,14 +231,15 @@ class Stopped(KeyboardInterrupt):
         return [str(self)]
 
 
-def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
+def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patience=None, watch=None):
     """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
 
-    Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds. Raises Stopped
-    at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
+    Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds; `watch` is
+    called with it after each. It ends early after `patience` epochs without a better one (early stopping). Raises
+    Stopped at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
     """
-    check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head)
-    rows, best, best_weights = [], -1, known_weights(net)
+    check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head, patience)
+    rows, best, best_epoch, best_weights = [], -1, 0, known_weights(net)
     try:
         trainer = trainer_of(net, lr, wd, head)
         total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # None: a bar without an end
@@ -251,9 +250,13 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
                 weights = weights_of(net)
                 check_finite(weights)  # those that valid doesn't show, too
                 if valid > best:
-                    best, best_weights = valid, weights
+                    best, best_epoch, best_weights = valid, epoch, weights
                 rows.append({'epoch': epoch, **row, 'valid': valid})
                 bar.set_postfix({'epoch': epoch, 'loss': f'{row["loss"]:.3f}', 'valid': f'{valid:.3f}'})
+                if watch:
+                    watch(history_of(rows))
+                if epoch - best_epoch == patience:
+                    break
     except KeyboardInterrupt:
         raise Stopped(history_of(rows), num_epochs) from None
     finally:
@@ -262,9 +265,11 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10):
     return history_of(rows)
 
 
-def check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head):
+def check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head, patience):
     check_network(net)
     check_number('num_epochs', num_epochs, 1, whole=True)
+    if patience is not None:
+        check_number('patience', patience, 1, whole=True)
     for name, value in {'lr': lr, 'wd': wd, 'head': head}.items():
         check_number(name, value)
     if max(lr, wd, lr * head) > 1e30:  # MXNet takes no number that is much larger
@@ -452,49 +457,6 @@ def predict(net, picture, px=None, top=5):
     if len(net.classes) != len(p):
         raise Problem(f'The network has {len(p)} outputs and {len(net.classes)} classes; give it a class for each.')
     return {net.classes[i]: float(p[i]) for i in p.argsort()[::-1][:top]}
-
-
-# ---- Figures --------------------------------------------------------------------------------------------------------
-
-COLORS = {'fine-tuned': 'tab:red', 'from scratch': 'tab:blue', 'head': 'tab:green'}  # the same in every figure
-plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
-
-
-def show(pictures, px, titles=None):
-    """A grid of pictures, eight in a row: [(path, class number), ...] or PIL images."""
-    images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
-    axes = d2l.show_images([onp.asarray(image) for image in images], math.ceil(len(images) / 8) or 1, 8, titles, 1.6)
-    for ax in axes:
-        ax.title.set_fontsize(10)  # or the names of neighbours overlap
-    for ax in axes[len(images) :]:
-        ax.axis('off')
-
-
-def plot_curves(histories):
-    """Loss and accuracy by epoch, a colour for each of {name: table of train}: thin for training, thick for valid."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
-    for name, history in histories.items():
-        color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
-        left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
-        right.plot(history.epoch, history.train, color=color, lw=1, ls='--', marker='.')
-        right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
-    epochs = sorted({epoch for history in histories.values() for epoch in history.epoch})
-    left.set(xlabel='epoch', title='training loss', xticks=epochs)
-    right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=epochs)
-    left.legend(frameon=False)
-    return fig
-
-
-def plot_confusion(probabilities, labels, classes):
-    """How many pictures of each class (row) were called what (column)."""
-    ConfusionMatrixDisplay.from_predictions(
-        labels,
-        probabilities.argmax(1),
-        labels=range(len(classes)),
-        display_labels=classes,
-        cmap='Greys',
-        colorbar=False,
-    )
 
 
 def mistakes(pictures, probabilities, labels):

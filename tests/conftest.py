@@ -14,7 +14,7 @@ matplotlib.use('Agg')
 
 
 @pytest.fixture(autouse=True)
-def figures():
+def pyplot():
     from matplotlib import pyplot
 
     yield pyplot

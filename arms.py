@@ -1,0 +1,103 @@
+"""The arms that notebooks 01 and 03 compare: ways to learn from pictures, with a source network or without."""
+
+import math
+import random
+from typing import NamedTuple
+
+import mended_mxnet
+
+from mxnet import np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import frozen
+import utils
+from files import BUILD, whole
+from folders import Pictures
+
+
+class Arm(NamedTuple):
+    """A way to learn."""
+
+    cut: int | str = 0  # the first block that trains
+    copied: bool = True  # from the source network; else all weights are random
+    fitted: bool = False  # the head is fitted first, and then learns at the rate of all
+
+
+ARMS = {
+    'head only': Arm(cut='output', fitted=True),
+    'first half frozen': Arm(cut='stage3'),
+    'fine-tuned': Arm(),
+    'head first': Arm(fitted=True),
+    'from scratch': Arm(copied=False),
+}
+PX = {'similar': 128, 'different': 32}
+CROPS = {'similar': True, 'different': False}  # new ones in every epoch; a mirrored sausage is one, a mirrored 3 is not
+BATCH_SIZE, EPOCH = 32, 300  # pictures: fewer are seen several times in an epoch
+CAP, PATIENCE = 30, 5  # epochs: at most, and without a better one on valid
+
+
+# ---- The pictures ---------------------------------------------------------------------------------------------------
+
+
+def digits():
+    """The Dataset of scikit-learn's handwritten digits, 8 x 8 grey dots, as files in build/."""
+    folder = BUILD / 'digits'
+    for i, (dots, label) in enumerate(zip(*load_digits(return_X_y=True))):
+        path = folder / str(label) / f'{i}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            with whole(path) as partial:
+                Image.fromarray((dots.reshape(8, 8) * 255 / 16).astype('uint8')).save(partial, 'png')
+    return utils.find_data(folder)
+
+
+def some_of(dataset, per_class, seed):
+    """The Dataset with so many training pictures of each class, or all there are; the seed decides which."""
+    chosen, train = random.Random(seed), []
+    for i in range(len(dataset.classes)):
+        of_class = [picture for picture in dataset.train if picture[1] == i]
+        train += chosen.sample(of_class, min(per_class, len(of_class)))
+    return dataset._replace(train=Pictures(train, dataset.classes))
+
+
+# ---- One training ---------------------------------------------------------------------------------------------------
+
+
+def experiment(arm, source, dataset, likeness, lr, seed, num_epochs=CAP, patience=PATIENCE, watch=None):
+    """(network, table of its training); of a head that is only fitted, the table has a row per C. Raises Problem."""
+    utils.seed_everything(seed)
+    net = utils.with_new_head(source, dataset.classes) if arm.copied else random_network(dataset.classes)
+    if arm.fitted:
+        fitted = frozen.fit(*frozen.cut(net, 'output'), dataset, PX[likeness])
+    if arm.cut == 'output':
+        return net, fitted
+    trained, train_iter, valid_iter = prepared(net, arm.cut, dataset, PX[likeness], CROPS[likeness])
+    head = 10 if arm.copied and not arm.fitted else 1
+    history = utils.train(trained, train_iter, valid_iter, num_epochs, lr, head=head, patience=patience, watch=watch)
+    return net, history
+
+
+def random_network(classes):
+    net = utils.from_scratch(classes)
+    net(np.zeros((1, 3, 32, 32)))  # makes the shapes of its weights known
+    return net
+
+
+def prepared(net, cut, dataset, px, crops):
+    """(`net` or the part of it above the cut, its batches of train and of valid).
+
+    With new crops in every epoch, the frozen part has to run in every epoch; without, it runs once.
+    """
+    train = Pictures(dataset.train * math.ceil(EPOCH / len(dataset.train)), dataset.classes)
+    if crops:
+        utils.freeze(net, frozen.position(net, cut))
+        return net, utils.batches(train, net, px, BATCH_SIZE, train=True), utils.batches(dataset.valid, net, px, 100)
+    below, above = frozen.cut(net, cut)
+    return above, below.batches(train, px, BATCH_SIZE, train=True), below.batches(dataset.valid, px, 100)
+
+
+def right(net, dataset, likeness, split='test'):
+    """Which pictures of a split `net` calls right: an array of True and False."""
+    probabilities, labels = utils.predictions(net, utils.batches(dataset[split], net, PX[likeness], 100))
+    return probabilities.argmax(1) == labels

@@ -1,0 +1,102 @@
+"""The arms of notebooks 01 and 03, each to its own end, at its own rate: the long table behind what they say.
+
+python -m benchmarks.arms [cases | classes | layers] [similar | different] [--seeds 0 1 2 3 4]
+
+cases    each arm in each case; its rate climbs on valid, from the one that is written below, with the first two seeds
+classes  accuracy against pictures per class
+layers   the first blocks copied, the rest random (Yosinski et al., 2014)
+
+Similar pictures are kitchen at 128 px, different ones are digits. Writes benchmarks/arms.csv, a row for each training:
+valid by epoch, and at the best of them which test pictures were called right, as the digits of a hexadecimal number. Of
+these, only those of the chosen rates are ever looked at. A run that is stopped goes on; two halves may run at once.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as onp
+
+import arms
+import utils
+from arms import ARMS
+from benchmarks.facts import data_facts
+from benchmarks.table import Table
+from problem import check_number
+
+OUT = Path(__file__).resolve().with_name('arms.csv')
+RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from scratch': 0.03}
+PER_CLASS = [1, 2, 5, 10, 20, 50, 100, 300]
+SMALL = 20  # pictures per class; large are all there are
+
+
+def hex_of(right):
+    """An array of True and False as a hexadecimal number."""
+    return onp.packbits(right).tobytes().hex()
+
+
+class Bench:
+    """The trainings on similar or on different pictures, and their table."""
+
+    def __init__(self, likeness):
+        self.likeness, self.source = likeness, utils.pretrained()
+        self.dataset = utils.find_data() if likeness == 'similar' else arms.digits()
+        self.same = {
+            'likeness': likeness,
+            'px': arms.PX[likeness],
+            'crops': arms.CROPS[likeness],
+            'batch_size': arms.BATCH_SIZE,
+            'epoch': arms.EPOCH,
+            'cap': arms.CAP,
+            'patience': arms.PATIENCE,
+            **data_facts('kitchen' if likeness == 'similar' else 'digits', self.dataset),
+        }
+        self.table = Table(OUT, ['arm', 'per_class', 'lr', 'seed', *self.same])
+
+    def measure(self, arm, per_class, lr, seed):
+        """The best accuracy on valid."""
+        setting = {'arm': arm, 'per_class': per_class, 'lr': lr, 'seed': seed, **self.same}
+        return float(self.table.measure(setting, lambda: self.row(arm, per_class, lr, seed)).valid)
+
+    def row(self, arm, per_class, lr, seed):
+        dataset = self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
+        net, table = arms.experiment(ARMS[arm], self.source, dataset, self.likeness, lr, seed)
+        return {
+            'valid': table.valid.max(),
+            'valid_by_epoch': ' '.join(f'{value:.4f}' for value in table.valid),
+            'right': hex_of(arms.right(net, dataset, self.likeness)),
+        }
+
+    def climb(self, arm, per_class, seeds):
+        """The rate that is better on valid than its two neighbours in RATES, from the one in START on."""
+        best, around = START[arm], []
+        while best not in around[:1]:
+            i = RATES.index(best)
+            around = [best, *RATES[max(i - 1, 0) : i], *RATES[i + 1 : i + 2]]
+            mean = {lr: onp.mean([self.measure(arm, per_class, lr, seed) for seed in seeds]) for lr in around}
+            best = max(mean, key=mean.get)
+        return best
+
+    def cases(self, seeds):
+        for per_class, arm, seed in itertools.product(['all', SMALL], ARMS, seeds):
+            self.measure(arm, per_class, START.get(arm), seed)
+        for per_class, arm in itertools.product(['all', SMALL], START):
+            lr = self.climb(arm, per_class, seeds[:2])
+            for seed in seeds:
+                self.measure(arm, per_class, lr, seed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('part', choices=['cases'])
+    parser.add_argument('likeness', choices=['similar', 'different'])
+    parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
+    args = parser.parse_args()
+    for seed in args.seeds:
+        check_number('seed', seed, whole=True)
+    getattr(Bench(args.likeness), args.part)(args.seeds)
+
+
+if __name__ == '__main__':
+    main()

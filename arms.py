@@ -6,14 +6,17 @@ from typing import NamedTuple
 
 import mended_mxnet
 
+import numpy as onp
+import pandas as pd
 from mxnet import np
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import frozen
 import utils
-from files import BUILD, whole
+from files import BUILD, ROOT, whole
 from folders import Pictures
+from problem import Problem
 
 
 class Arm(NamedTuple):
@@ -101,3 +104,28 @@ def right(net, dataset, likeness, split='test'):
     """Which pictures of a split `net` calls right: an array of True and False."""
     probabilities, labels = utils.predictions(net, utils.batches(dataset[split], net, PX[likeness], 100))
     return probabilities.argmax(1) == labels
+
+
+# ---- What was measured ----------------------------------------------------------------------------------------------
+
+
+def measured(dataset, likeness, per_class='all'):
+    """The rows of benchmarks/arms.csv at each arm's best rate, the one whose mean of valid over the seeds is highest.
+
+    `valid_by_epoch` is a list; `right` says of each test picture whether it was called right. Raises Problem.
+    """
+    table = pd.read_csv(ROOT / 'benchmarks' / 'arms.csv', dtype={'per_class': str, 'lr': str}, keep_default_na=False)
+    table = table[(table.likeness == likeness) & (table.per_class == str(per_class))]
+    if table.empty:
+        raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
+    mean = table.groupby(['arm', 'lr']).valid.mean()
+    best = [mean[arm].idxmax() for arm in table.arm]
+    table = table[table.lr == best].reset_index(drop=True)
+    table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
+    table['right'] = [bits(text)[: len(dataset.test)] for text in table.right]
+    return table
+
+
+def bits(text):
+    """The digits of a hexadecimal number as an array of True and False."""
+    return onp.unpackbits(onp.frombuffer(bytes.fromhex(text), 'uint8')).astype(bool)

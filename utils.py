@@ -21,6 +21,7 @@ from mxnet import random as mx_random
 from mxnet.base import MXNetError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
+from scipy.stats import t
 from tqdm.auto import tqdm
 
 from files import BUILD, ROOT, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
@@ -439,6 +440,12 @@ def interval(share, n, z=1.96):
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     return (middle - half) / scale, (middle + half) / scale
+
+
+def prediction_interval(values):
+    """Where the result of one more run lies with 95 % confidence, after those of several seeds (Student's t)."""
+    half = t.ppf(0.975, len(values) - 1) * onp.std(values, ddof=1) * math.sqrt(1 + 1 / len(values))
+    return onp.mean(values) - half, onp.mean(values) + half
 
 
 def predict(net, picture, px=None, top=5):

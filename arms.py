@@ -17,13 +17,14 @@ import utils
 from files import BUILD, ROOT, whole
 from folders import Pictures
 from problem import Problem
+from sources.weights import set_weights, weights_of
 
 
 class Arm(NamedTuple):
     """A way to learn."""
 
     cut: int | str = 0  # the first block that trains
-    copied: bool = True  # from the source network; else all weights are random
+    copied: int | str = 'output'  # the first block that is random, not copied; the output always is
     fitted: bool = False  # the head is fitted first, and then learns at the rate of all
 
 
@@ -32,7 +33,7 @@ ARMS = {
     'first half frozen': Arm(cut='stage3'),
     'fine-tuned': Arm(),
     'head first': Arm(fitted=True),
-    'from scratch': Arm(copied=False),
+    'from scratch': Arm(copied=0),
 }
 PX = {'similar': 128, 'different': 32}
 CROPS = {'similar': True, 'different': False}  # new ones in every epoch; a mirrored sausage is one, a mirrored 3 is not
@@ -70,20 +71,26 @@ def some_of(dataset, per_class, seed):
 def experiment(arm, source, dataset, likeness, lr, seed, num_epochs=CAP, patience=PATIENCE, watch=None):
     """(network, table of its training); of a head that is only fitted, the table has a row per C. Raises Problem."""
     utils.seed_everything(seed)
-    net = utils.with_new_head(source, dataset.classes) if arm.copied else random_network(dataset.classes)
+    net = target(arm, source, dataset.classes)
     if arm.fitted:
         fitted = frozen.fit(*frozen.cut(net, 'output'), dataset, PX[likeness])
     if arm.cut == 'output':
         return net, fitted
     trained, train_iter, valid_iter = prepared(net, arm.cut, dataset, PX[likeness], CROPS[likeness])
-    head = 10 if arm.copied and not arm.fitted else 1
+    head = 10 if arm.copied == 'output' and not arm.fitted else 1
     history = utils.train(trained, train_iter, valid_iter, num_epochs, lr, head=head, patience=patience, watch=watch)
     return net, history
 
 
-def random_network(classes):
+def target(arm, source, classes):
+    """The network that `arm` begins with, the first blocks copied from the source and the others random."""
+    if arm.copied == 'output':
+        return utils.with_new_head(source, classes)
     net = utils.from_scratch(classes)
     net(np.zeros((1, 3, 32, 32)))  # makes the shapes of its weights known
+    num_copied = frozen.position(source, arm.copied)
+    for block, original in zip(net.features[:num_copied], source.features[:num_copied]):
+        set_weights(block, weights_of(original))
     return net
 
 

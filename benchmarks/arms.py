@@ -2,9 +2,9 @@
 
 python -m benchmarks.arms [cases | classes | layers] [similar | different] [--seeds 0 1 2 3 4]
 
-cases    each arm in each case; its rate climbs on valid, from the one that is written below, with the first two seeds
-classes  accuracy against pictures per class
-layers   the first blocks copied, the rest random (Yosinski et al., 2014)
+cases    each arm, with 20 pictures per class and with all; its rate climbs on valid, with the first two seeds
+classes  accuracy against pictures per class, with the first three seeds
+layers   the first blocks copied, the rest random (Yosinski et al., 2014), with the first three seeds
 
 Similar pictures are kitchen at 128 px, different ones are digits. Writes benchmarks/arms.csv, a row for each training:
 valid by epoch, and at the best of them which test pictures were called right, as the digits of a hexadecimal number. Of
@@ -12,6 +12,7 @@ these, only those of the chosen rates are ever looked at. A run that is stopped 
 """
 
 import argparse
+import functools
 import itertools
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as onp
 
 import arms
 import utils
-from arms import ARMS
+from arms import ARMS, Arm
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
 from problem import check_number
@@ -27,7 +28,8 @@ from problem import check_number
 OUT = Path(__file__).resolve().with_name('arms.csv')
 RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from scratch': 0.03}
-PER_CLASS = [1, 2, 5, 10, 20, 50, 100, 300]
+PER_CLASS = [1, 2, 5, 10, 20, 50, 100]  # and all there are, which `cases` has
+PLACES = ['stage1', 'stage2', 'stage3', 'stage4', 'batchnorm2']  # the last one: all that has weights is copied
 SMALL = 20  # pictures per class; large are all there are
 
 
@@ -54,14 +56,15 @@ class Bench:
         }
         self.table = Table(OUT, ['arm', 'per_class', 'lr', 'seed', *self.same])
 
-    def measure(self, arm, per_class, lr, seed):
-        """The best accuracy on valid."""
-        setting = {'arm': arm, 'per_class': per_class, 'lr': lr, 'seed': seed, **self.same}
-        return float(self.table.measure(setting, lambda: self.row(arm, per_class, lr, seed)).valid)
+    def measure(self, name, per_class, lr, seed, arm=None):
+        """The best accuracy on valid of an arm in ARMS, or of another one with that name."""
+        setting = {'arm': name, 'per_class': per_class, 'lr': lr, 'seed': seed, **self.same}
+        recipe = functools.partial(self.row, arm or ARMS[name], per_class, lr, seed)
+        return float(self.table.measure(setting, recipe).valid)
 
     def row(self, arm, per_class, lr, seed):
         dataset = self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
-        net, table = arms.experiment(ARMS[arm], self.source, dataset, self.likeness, lr, seed)
+        net, table = arms.experiment(arm, self.source, dataset, self.likeness, lr, seed)
         return {
             'valid': table.valid.max(),
             'valid_by_epoch': ' '.join(f'{value:.4f}' for value in table.valid),
@@ -79,6 +82,7 @@ class Bench:
         return best
 
     def cases(self, seeds):
+        """Each arm in each case, at its best rate."""
         for per_class, arm, seed in itertools.product(['all', SMALL], ARMS, seeds):
             self.measure(arm, per_class, START.get(arm), seed)
         for per_class, arm in itertools.product(['all', SMALL], START):
@@ -86,10 +90,24 @@ class Bench:
             for seed in seeds:
                 self.measure(arm, per_class, lr, seed)
 
+    def classes(self, seeds):
+        """Accuracy against pictures per class, at the rates in START."""
+        for seed, per_class, arm in itertools.product(
+            seeds[:3], PER_CLASS, ['head only', 'fine-tuned', 'from scratch']
+        ):
+            if per_class * len(self.dataset.classes) < len(self.dataset.train):
+                self.measure(arm, per_class, START.get(arm), seed)
+
+    def layers(self, seeds):
+        """The first blocks copied, the rest random and trained; the copied ones trained, too, or frozen."""
+        for seed, place, is_frozen in itertools.product(seeds[:3], PLACES, [False, True]):
+            arm = Arm(cut=place if is_frozen else 0, copied=place)
+            self.measure(f'copied below {place}' + ', frozen' * is_frozen, 'all', START['from scratch'], seed, arm)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('part', choices=['cases'])
+    parser.add_argument('part', choices=['cases', 'classes', 'layers'])
     parser.add_argument('likeness', choices=['similar', 'different'])
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     args = parser.parse_args()

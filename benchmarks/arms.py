@@ -1,8 +1,9 @@
 """The arms of notebooks 01 and 03, each to its own end, at its own rate: the long table behind what they say.
 
-python -m benchmarks.arms [cases | classes | layers] [similar | different] [--seeds 0 1 2 3 4]
+python -m benchmarks.arms [cases | knob | classes | layers] [similar | different] [--seeds 0 1 2 3 4]
 
 cases    each arm, with 20 pictures per class and with all; its rate climbs on valid, with the first two seeds
+knob     other blocks frozen, with the first three seeds
 classes  accuracy against pictures per class, with the first three seeds
 layers   the first blocks copied, the rest random (Yosinski et al., 2014), with the first three seeds
 
@@ -90,6 +91,11 @@ class Bench:
             for seed in seeds:
                 self.measure(arm, per_class, lr, seed)
 
+    def knob(self, seeds):
+        """Frozen below other blocks, at the rate of the arm that is frozen by half."""
+        for seed, place in itertools.product(seeds[:3], ['stage1', 'stage2', 'stage4']):
+            self.measure(f'frozen below {place}', 'all', START['first half frozen'], seed, Arm(cut=place))
+
     def classes(self, seeds):
         """Accuracy against pictures per class, at the rates in START."""
         for seed, per_class, arm in itertools.product(
@@ -107,7 +113,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('part', choices=['cases', 'classes', 'layers'])
+    parser.add_argument('part', choices=['cases', 'knob', 'classes', 'layers'])
     parser.add_argument('likeness', choices=['similar', 'different'])
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     args = parser.parse_args()

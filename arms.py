@@ -136,3 +136,28 @@ def measured(dataset, likeness, per_class='all'):
 def bits(text):
     """The digits of a hexadecimal number as an array of True and False."""
     return onp.unpackbits(onp.frombuffer(bytes.fromhex(text), 'uint8')).astype(bool)
+
+
+# ---- Verdicts -------------------------------------------------------------------------------------------------------
+
+MATTERS = 0.02  # a smaller difference of two accuracies would change nobody's mind
+
+
+def resampled(gain, draws=2000):
+    """Means of gain [seeds, pictures], with seeds and pictures drawn again and again (bootstrap; Efron, 1979)."""
+    rng = onp.random.default_rng(0)
+    seed = rng.integers(0, gain.shape[0], (draws, gain.shape[0], 1))
+    picture = rng.integers(0, gain.shape[1], (draws, 1, gain.shape[1]))
+    return gain[seed, picture].mean((1, 2))
+
+
+def limits(means):
+    """Between which 95 % of the means lie."""
+    return onp.percentile(means, [2.5, 97.5])
+
+
+def verdict(low, high):
+    """What an interval of a difference says."""
+    if -MATTERS < low and high < MATTERS:
+        return 'no difference that matters'
+    return 'better' if low > 0 else 'worse' if high < 0 else "can't tell"

@@ -158,6 +158,6 @@ def limits(means):
 
 def verdict(low, high):
     """What an interval of a difference says."""
-    if -MATTERS < low and high < MATTERS:
+    if low > -MATTERS and high < MATTERS:
         return 'no difference that matters'
     return 'better' if low > 0 else 'worse' if high < 0 else "can't tell"

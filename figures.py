@@ -5,6 +5,7 @@ import math
 
 import mended_mxnet
 
+import numpy as onp
 from IPython.display import Image, display
 from matplotlib import pyplot as plt
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -67,3 +68,49 @@ def plot_confusion(probabilities, labels, classes):
         cmap='Greys',
         colorbar=False,
     )
+
+
+# ---- Several seeds --------------------------------------------------------------------------------------------------
+
+
+def plot_means(ax, values, name, color, style='-'):
+    """A line through the means of {place: what the seeds gave}, and a dot for each seed."""
+    places = [place for place, some in values.items() for _ in some]
+    ax.plot(list(values), [onp.mean(some) for some in values.values()], style, color=color, lw=3, label=name)
+    ax.plot(places, [value for some in values.values() for value in some], 'o', color=color, ms=4, alpha=0.6)
+
+
+def plot_arms(ax, values, guess=None):
+    """{arm: what the seeds gave}, from top to bottom: a line for the mean, dots for seeds, a cross at the guess."""
+    for y, (arm, some) in enumerate(values.items()):
+        ax.plot(some, [y] * len(some), 'o', color=COLORS[arm], ms=6, alpha=0.6, label=arm)
+        ax.plot([onp.mean(some)] * 2, [y - 0.3, y + 0.3], color=COLORS[arm], lw=4)
+        if arm == guess:
+            ax.plot(onp.mean(some), y, 'x', color='black', ms=16, mew=3)
+    ax.set_yticks(range(len(values)), values)
+    ax.set_ylim(len(values) - 0.5, -0.5)
+
+
+def crosses(ax, places, guesses):
+    """What was guessed, of 100, as crosses; None is no guess."""
+    for place, guess in zip(places, guesses):
+        if guess is not None:
+            ax.plot(place, guess / 100, 'x', color='black', ms=14, mew=3)
+
+
+def words_of(fig):
+    """The curves of a figure in words: for each of its axes the title, the labels and the means."""
+    return ' '.join(words_of_axes(ax) for ax in fig.axes)
+
+
+def words_of_axes(ax):
+    lines = [line for line in ax.lines if not line.get_label().startswith('_')]
+    curves = [f'{line.get_label()}: {points_of(line)}' for line in lines]
+    return f'{ax.get_title() or "Figure"}, {ax.get_ylabel()} by {ax.get_xlabel()}. {"; ".join(curves)}.'
+
+
+def points_of(line, most=8):
+    """Some of its points: 'x y, x y, ...'."""
+    points = [*zip(line.get_xdata(orig=True), line.get_ydata(orig=True))]
+    points = points[:: len(points) // most + 1]
+    return ', '.join(f'{x if isinstance(x, str) else f"{x:.3g}"} {y:.3g}' for x, y in points)

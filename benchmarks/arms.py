@@ -1,11 +1,12 @@
 """The arms of notebooks 01 and 03, each to its own end, at its own rate: the long table behind what they say.
 
-python -m benchmarks.arms [cases | knob | classes | layers] [similar | different] [--seeds 0 1 2 3 4]
+python -m benchmarks.arms [cases | knob | classes | layers | seconds] [similar | different] [--seeds 0 1 2 3 4]
 
 cases    each arm, with 20 pictures per class and with all; its rate climbs on valid, with the first two seeds
 knob     other blocks frozen, with the first three seeds
 classes  accuracy against pictures per class, with the first three seeds
 layers   the first blocks copied, the rest random (Yosinski et al., 2014), with the first three seeds
+seconds  of an epoch of each arm, when nothing else runs: benchmarks/arms_seconds.csv
 
 Similar pictures are kitchen at 128 px, different ones are digits. Writes benchmarks/arms.csv, a row for each training:
 valid by epoch, and at the best of them which test pictures were called right, as the digits of a hexadecimal number. Of
@@ -15,11 +16,15 @@ these, only those of the chosen rates are ever looked at. A run that is stopped 
 import argparse
 import functools
 import itertools
+import tempfile
+import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as onp
 
 import arms
+import frozen
 import utils
 from arms import ARMS, Arm
 from benchmarks.facts import data_facts
@@ -27,6 +32,7 @@ from benchmarks.table import Table
 from problem import check_number
 
 OUT = Path(__file__).resolve().with_name('arms.csv')
+SECONDS = OUT.with_name('arms_seconds.csv')
 RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from scratch': 0.03}
 PER_CLASS = [1, 2, 5, 10, 20, 50, 100]  # and all there are, which `cases` has
@@ -110,10 +116,28 @@ class Bench:
             arm = Arm(cut=place if is_frozen else 0, copied=place)
             self.measure(f'copied below {place}' + ', frozen' * is_frozen, 'all', START['from scratch'], seed, arm)
 
+    def seconds(self, seeds):
+        """What an epoch takes, and what comes before the first; nothing else should run meanwhile."""
+        table = Table(SECONDS, ['arm', 'per_class', *self.same])
+        for per_class, arm in itertools.product([SMALL, 'all'], ARMS):
+            setting = {'arm': arm, 'per_class': per_class, **self.same}
+            table.measure(setting, functools.partial(self.clock, arm, per_class, seeds[0]))
+
+    def clock(self, arm, per_class, seed):
+        """Seconds of an epoch, with its look at valid, and of all before the first, with nothing in the cache."""
+        ends = [time.time()]
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(frozen, 'CACHE', Path(folder)):
+            dataset = self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
+            recipe = ARMS[arm], self.source, dataset, self.likeness, START.get(arm), seed
+            arms.experiment(*recipe, num_epochs=3, watch=lambda history: ends.append(time.time()))
+        ends.append(time.time())
+        epoch = (ends[3] - ends[1]) / 2 if len(ends) > 3 else 0
+        return {'once': ends[1] - ends[0] - epoch, 'epoch_seconds': epoch}
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('part', choices=['cases', 'knob', 'classes', 'layers'])
+    parser.add_argument('part', choices=['cases', 'knob', 'classes', 'layers', 'seconds'])
     parser.add_argument('likeness', choices=['similar', 'different'])
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     args = parser.parse_args()

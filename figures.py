@@ -1,16 +1,21 @@
 """The figures of the notebooks: the same colours everywhere, large enough for the back row."""
 
 import io
+import itertools
 import math
 
 import mended_mxnet
 
 import numpy as onp
-from IPython.display import Image, display
+from IPython.display import DisplayHandle, Image, display
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+from mxnet import np
+from PIL import Image as PILImage
+from PIL import ImageEnhance
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from pictures import centre_crop, open_picture
+from pictures import centre_crop, normalize, open_picture
 
 COLORS = {  # the same in every figure; the colour-blind can tell them apart (Okabe and Ito, 2008)
     'fine-tuned': '#D55E00',  # vermilion
@@ -19,15 +24,20 @@ COLORS = {  # the same in every figure; the colour-blind can tell them apart (Ok
     'head first': '#CC79A7',  # reddish purple
     'first half frozen': '#E69F00',  # orange
 }
+STYLES = [  # of the lines by epoch, for a legend
+    Line2D([], [], color='dimgrey', lw=3, marker='o', label='valid'),
+    Line2D([], [], color='dimgrey', lw=1, ls='--', marker='.', label='training'),
+    Line2D([], [], color='dimgrey', ls='', marker='x', ms=10, mew=3, label='your guess'),
+]
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
 
 
-def present(fig, alt, form='png'):
+def present(fig, alt, form='png', show=display):
     """Display a figure, once, with `alt` in words for who can't see it; `form` is 'jpeg' for photographs."""
     file = io.BytesIO()
     fig.savefig(file, format=form, bbox_inches='tight')
     plt.close(fig)
-    display(Image(file.getvalue(), format=form, alt=alt))
+    show(Image(file.getvalue(), format=form, alt=alt))
 
 
 def show(pictures, px, titles=None, alt='Pictures'):
@@ -43,24 +53,58 @@ def show(pictures, px, titles=None, alt='Pictures'):
     present(fig, alt, 'jpeg')
 
 
-def plot_curves(histories):
-    """Loss and accuracy by epoch, a colour for each of {name: table of train}: thin for training, thick for valid."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
+def plot_curves(histories, guess=None, num_epochs=1):
+    """Training loss and accuracy by epoch, a colour for each of {name: table of train}.
+
+    `guess` is {name: {epoch: how many of 100 or None}}, drawn as crosses.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout='constrained')
     for name, history in histories.items():
         color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
         left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
         right.plot(history.epoch, history.train, color=color, lw=1, ls='--', marker='.')
         right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
-    epochs = sorted({epoch for history in histories.values() for epoch in history.epoch})
-    left.set(xlabel='epoch', title='training loss', xticks=epochs)
-    right.set(xlabel='epoch', title='accuracy: valid (thick), training (dashed)', xticks=epochs)
+        guesses = (guess or {}).get(name, {})
+        crosses(right, guesses.keys(), guesses.values(), color)
+    longest = max(num_epochs, *(history.epoch.max() for history in histories.values()))
+    ticks = range(1, longest + 1, math.ceil(longest / 10))
+    left.set(xlabel='epoch', ylabel='training loss', xticks=ticks)
+    right.set(xlabel='epoch', ylabel='accuracy', xticks=ticks)
     left.legend(frameon=False)
+    right.legend(handles=STYLES, frameon=False)
+    return fig
+
+
+class Live:
+    """Draws the curves anew after each epoch, in one place: utils.train(..., watch=Live('fine-tuned', 5))."""
+
+    def __init__(self, name, num_epochs, others=None, guess=None):
+        self.name, self.num_epochs, self.others, self.guess = name, num_epochs, others or {}, guess
+        place = DisplayHandle()
+        self.shows = itertools.chain([place.display], itertools.repeat(place.update))
+
+    def __call__(self, history):
+        fig = plot_curves({**self.others, self.name: history}, self.guess, self.num_epochs)
+        present(fig, words_of(fig), show=next(self.shows))
+
+
+def plot_bars(accuracies, guess=None):
+    """A bar for each of {name: accuracy}, the first one at the top; {name: how many of 100 or None} as crosses."""
+    names = [*accuracies]
+    fig, ax = plt.subplots(figsize=(12, 0.6 * len(names) + 1), layout='constrained')
+    bars = ax.barh(names, accuracies.values(), color=[COLORS.get(name, 'darkgrey') for name in names])
+    ax.bar_label(bars, fmt='%.3f', padding=6)
+    for name, of_100 in (guess or {}).items():
+        if of_100 is not None:
+            ax.plot(of_100 / 100, name, 'x', color='black', ms=14, mew=3)
+    ax.set(xlabel='accuracy on valid', xlim=(0, 1.08))
+    ax.invert_yaxis()
     return fig
 
 
 def plot_confusion(probabilities, labels, classes):
     """How many pictures of each class (row) were called what (column)."""
-    ConfusionMatrixDisplay.from_predictions(
+    shown = ConfusionMatrixDisplay.from_predictions(
         labels,
         probabilities.argmax(1),
         labels=range(len(classes)),
@@ -68,6 +112,29 @@ def plot_confusion(probabilities, labels, classes):
         cmap='Greys',
         colorbar=False,
     )
+    return shown.figure_
+
+
+def class_map(net, image):
+    """[h, w]: how much each place of a square image speaks for what `net` calls it (Zhou et al., 2016).
+
+    The network averages its maps over all places and weights the averages; here each place is weighted, and nothing is
+    averaged. So the mean of the map is what this class gets more than all classes on average, but for the bias.
+    """
+    weight = net.output.weight.data()
+    X = np.array(normalize(image, net.mean, net.std), ctx=weight.ctx)[None]
+    maps = net.features[:-2](X)[0]  # without the average and Flatten
+    called = int(net(X).argmax())
+    return np.tensordot(weight[called] - weight.mean(0), maps, 1).asnumpy()
+
+
+def activation_map(net, picture, px):
+    """The picture as an image, lit where it speaks for what `net` calls it and dark elsewhere; see class_map."""
+    image = centre_crop(open_picture(picture, px), px)
+    places = onp.maximum(class_map(net, image), 0)
+    light = PILImage.fromarray((255 * places / (places.max() or 1)).astype('uint8'))
+    dark = ImageEnhance.Brightness(image).enhance(0.25)
+    return PILImage.composite(image, dark, light.resize((px, px), PILImage.BICUBIC))
 
 
 # ---- Several seeds --------------------------------------------------------------------------------------------------
@@ -91,11 +158,11 @@ def plot_arms(ax, values, guess=None):
     ax.set_ylim(len(values) - 0.5, -0.5)
 
 
-def crosses(ax, places, guesses):
+def crosses(ax, places, guesses, color='black'):
     """What was guessed, of 100, as crosses; None is no guess."""
     for place, guess in zip(places, guesses):
         if guess is not None:
-            ax.plot(place, guess / 100, 'x', color='black', ms=14, mew=3)
+            ax.plot(place, guess / 100, 'x', color=color, ms=14, mew=3)
 
 
 def words_of(fig):

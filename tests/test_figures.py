@@ -1,12 +1,16 @@
 """Figures: what they show, read back from them."""
 
+import io
+
 import mended_mxnet
 
 import numpy as onp
 import pandas as pd
 import pytest
-from helpers import fill
+from helpers import fill, noise, source
+from matplotlib import pyplot
 from matplotlib.colors import to_rgba
+from mxnet import np
 from PIL import Image
 
 import figures
@@ -14,30 +18,41 @@ import utils
 from pictures import centre_crop
 
 
-def shown(pyplot):
-    """The pictures in the current figure, row by row, and where they are: (row, column)."""
-    axes = [ax for ax in pyplot.gcf().axes if ax.images]
-    places = [(ax.get_subplotspec().rowspan.start, ax.get_subplotspec().colspan.start) for ax in axes]
-    return [onp.asarray(ax.images[0].get_array()) for ax in axes], places
+@pytest.fixture
+def presented(monkeypatch):
+    """What is displayed: [(figure, alt, form), ...]."""
+    found = []
+    monkeypatch.setattr(figures, 'present', lambda fig, alt, form='png', show=None: found.append((fig, alt, form)))
+    return found
 
 
-@pytest.mark.parametrize('n', [0, 1, 3, 8, 11, 16])
-def test_show(tmp_path, pyplot, n):
-    """Eight in a row, as many rows as are needed, and nothing where no picture is left."""
+def test_a_figure_is_displayed_once_with_its_words():
+    displayed = []
+    fig = figures.plot_bars({'a': 0.5})
+    figures.present(fig, 'a < b', show=displayed.append)
+    (image,) = displayed
+    _, metadata = image._repr_mimebundle_()
+    assert metadata == {'image/png': {'alt': 'a < b'}}
+    assert Image.open(io.BytesIO(image.data)).width > 600 and not pyplot.fignum_exists(fig.number)
+
+
+@pytest.mark.parametrize('n', [0, 1, 3, 4, 7, 16])
+def test_show(tmp_path, presented, n):
+    """Four in a row, as many rows as are needed, and nothing where no picture is left; as a JPEG with an alt text."""
     fill(tmp_path, {'a': n}, size=(40, 30))
     pictures = [(tmp_path / 'a' / f'{k}.png', 0) for k in range(n)]
     images = [centre_crop(Image.open(path), 16) for path, _ in pictures]
     for given in pictures, images:
-        figures.show(given, 16, titles=[f'number {k}' for k in range(n)])
-        axes = pyplot.gcf().axes
-        places = [ax.get_subplotspec() for ax in axes if ax.images]
-        assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 8) for k in range(n)]
-        assert len(axes) == max(8, -(-n // 8) * 8)
-        for k, ax in enumerate(axes[:n]):
+        figures.show(given, 16, titles=[f'number {k}' for k in range(n)], alt='Numbers')
+        fig, alt, form = presented.pop()
+        assert (alt, form) == ('Numbers', 'jpeg')
+        places = [ax.get_subplotspec() for ax in fig.axes if ax.images]
+        assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 4) for k in range(n)]
+        assert len(fig.axes) == max(4, -(-n // 4) * 4)
+        for k, ax in enumerate(fig.axes[:n]):
             assert (ax.images[0].get_array() == onp.asarray(images[k])).all()
             assert ax.get_title() == f'number {k}'
-        assert not any(ax.axison and ax.xaxis.get_visible() for ax in axes)
-        pyplot.close('all')
+        assert not any(ax.axison and ax.xaxis.get_visible() for ax in fig.axes)
 
 
 def table(**columns):
@@ -59,14 +74,18 @@ def test_plot_curves():
     ]
     assert all(line.get_xdata().tolist() == [1, 2, 3] for line in right.lines)
     colors = [to_rgba(line.get_color()) for line in left.lines]
-    assert colors[:2] == [to_rgba('tab:red'), to_rgba('tab:blue')] and len(set(colors)) == 3
+    assert (
+        colors[:2] == [to_rgba(figures.COLORS[name]) for name in ('fine-tuned', 'from scratch')] and len({*colors}) == 3
+    )
     assert [to_rgba(line.get_color()) for line in right.lines] == [c for c in colors for _ in range(2)]
     for dashed, thick in zip(right.lines[::2], right.lines[1::2]):
         assert dashed.get_linestyle() == '--' and thick.get_linestyle() == '-'
         assert thick.get_linewidth() >= 2 * dashed.get_linewidth()
     assert [text.get_text() for text in left.get_legend().get_texts()] == list(tables)
-    assert 'loss' in left.get_title() and 'accuracy' in right.get_title()
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ['valid', 'training', 'your guess']
+    assert 'loss' in left.get_ylabel() and 'accuracy' in right.get_ylabel()
     for ax in left, right:
+        assert not ax.get_title()
         assert ax.get_xlabel() == 'epoch' and ax.get_xticks().tolist() == [1, 2, 3]
 
 
@@ -77,7 +96,47 @@ def test_plot_curves_of_different_lengths():
     assert left.get_xticks().tolist() == right.get_xticks().tolist() == [1, 2, 3]
 
 
-def test_figures_can_be_read_on_a_projector(pyplot):
+def crosses_of(ax):
+    return [(line.get_xydata().tolist()[0], to_rgba(line.get_color())) for line in ax.lines if line.get_marker() == 'x']
+
+
+def test_guesses_are_crosses_in_the_colour_of_their_network_and_none_is_none():
+    history = table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6])
+    guess = {'fine-tuned': {1: 70, 3: None}, 'from scratch': {1: 55}}
+    left, right = figures.plot_curves({'fine-tuned': history}, guess, 5).axes
+    assert crosses_of(left) == []
+    assert crosses_of(right) == [([1, 0.7], to_rgba(figures.COLORS['fine-tuned']))]
+    assert left.get_xticks().tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_curve_grows_in_one_place(presented, monkeypatch):
+    """The first epoch displays it, the others update it; what was trained before stands beside it."""
+    calls = []
+    monkeypatch.setattr(figures, 'present', lambda fig, alt, show: calls.append((show, fig, alt)))
+    other = table(loss=[6, 5, 4], train=[0.7, 0.8, 0.9], valid=[0.2, 0.1, 0])
+    history = table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6])
+    live = figures.Live('from scratch', 3, {'fine-tuned': other})
+    for n in 1, 2, 3:
+        live(history[:n])
+    assert [show.__name__ for show, _, _ in calls] == ['display', 'update', 'update']
+    assert len({show.__self__.display_id for show, _, _ in calls}) == 1
+    for n, (_, fig, alt) in enumerate(calls, 1):
+        assert [len(line.get_xdata()) for line in fig.axes[0].lines] == [3, n]
+        assert fig.axes[0].get_xticks().tolist() == [1, 2, 3]
+        assert 'fine-tuned' in alt and 'from scratch' in alt and '0.4' in alt
+
+
+def test_plot_bars():
+    (ax,) = figures.plot_bars({'row 934': 0.6, 'head only': 0.875}, {'row 934': 70, 'head only': None}).axes
+    assert [bar.get_width() for bar in ax.patches] == [0.6, 0.875]
+    assert [text.get_text() for text in ax.texts] == ['0.600', '0.875']
+    assert to_rgba(ax.patches[1].get_facecolor()) == to_rgba(figures.COLORS['head only'])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ['row 934', 'head only'] and ax.yaxis_inverted()
+    assert crosses_of(ax) == [([0.7, 0], to_rgba('black'))]
+    assert ax.get_xlim()[0] == 0
+
+
+def test_figures_can_be_read_on_a_projector():
     fig = figures.plot_curves({'fine-tuned': table(loss=[3, 2, 1], train=[0.1, 0.2, 0.3], valid=[0.4, 0.5, 0.6])})
     assert fig.axes[0].xaxis.label.get_fontsize() >= 14
     assert 800 <= fig.get_size_inches()[0] * fig.dpi <= 1000  # pixels: the width of a notebook
@@ -87,19 +146,36 @@ def test_figures_can_be_read_on_a_projector(pyplot):
 @pytest.mark.parametrize(
     'calls', [[[2, 1], [0, 3]], [[1, 2, 0], [0, 4, 1], [3, 0, 5]], [[1, 2, 0], [1, 4, 0], [0, 0, 0]]]
 )
-def test_plot_confusion(pyplot, calls):
+def test_plot_confusion(calls):
     """A row for every true class, a column for what it was called; a class that nobody saw has zeros."""
     classes = 'abc'[: len(calls)]
     pairs = [(i, j) for i, row in enumerate(calls) for j, n in enumerate(row) for _ in range(n)]
     labels, called = onp.array(pairs).T
-    figures.plot_confusion(onp.eye(len(classes))[called], labels, list(classes))
-    ax = pyplot.gcf().axes[0]
-    assert len(pyplot.gcf().axes) == 1  # no colour bar
+    (ax,) = figures.plot_confusion(onp.eye(len(classes))[called], labels, list(classes)).axes  # no colour bar
     entries = {tuple(int(v) for v in text.get_position()): int(text.get_text()) for text in ax.texts}
     assert entries == {(j, i): calls[i][j] for i in range(len(classes)) for j in range(len(classes))}
     for ticks in ax.get_xticklabels(), ax.get_yticklabels():
         assert [tick.get_text() for tick in ticks] == list(classes)
     assert ax.get_ylabel() == 'True label' and ax.get_xlabel() == 'Predicted label'
+
+
+def test_the_mean_of_a_class_map_is_what_the_class_gets_more_than_all_do():
+    net = source(px=64)
+    net.output.bias.set_data(np.arange(10) / 10)
+    image = noise(64, 64)
+    X = np.array(utils.normalize(image, net.mean, net.std))[None]
+    scores = (net(X)[0] - net.output.bias.data()).asnumpy()
+    evidence = figures.class_map(net, image)
+    assert evidence.shape == (2, 2)
+    assert evidence.mean() == pytest.approx(scores[int(net(X).argmax())] - scores.mean(), abs=1e-4)
+
+
+def test_an_activation_map_is_the_picture_lit_where_the_map_is_high(monkeypatch):
+    monkeypatch.setattr(figures, 'class_map', lambda net, image: onp.array([[8.0, -9.0], [0.0, 4.0]]))
+    white = Image.new('RGB', (64, 64), 'white')
+    light = onp.asarray(figures.activation_map(None, white, 64))[..., 0]
+    assert light[0, 0] == 255 and light[0, -1] == light[-1, 0] == 63 and 120 < light[-1, -1] < 200
+    assert light.shape == (64, 64)
 
 
 def test_mistakes_are_the_surest_first():

@@ -181,3 +181,51 @@ def points_of(line, most=8):
     points = [*zip(line.get_xdata(orig=True), line.get_ydata(orig=True))]
     points = points[:: len(points) // most + 1]
     return ', '.join(f'{x if isinstance(x, str) else f"{x:.3g}"} {y:.3g}' for x, y in points)
+
+
+# ---- Heads on frozen features ---------------------------------------------------------------------------------------
+
+MARKERS = 'o^sDvP*Xph'
+
+
+def plot_log(ax, log, color=COLORS['head only']):
+    """Accuracy by the first column of `log` (steps, epochs, C): thin and dashed on train, thick on valid."""
+    x = log.columns[0]
+    ax.plot(log[x], log.train, color=color, lw=1, ls='--', label='train')
+    ax.plot(log[x], log.valid, color=color, lw=3, label='valid')
+    ax.set(xlabel=x, ylabel='accuracy')
+
+
+def plot_heads(seeds, live, guess):
+    """Accuracy on valid of each head in `live`, from top to bottom.
+
+    A dot for each of the seeds, {head: [accuracy, ...]}; a ring for what ran live, {head: accuracy}; and a cross for
+    the guess, {head: how many of 100 or None}.
+    """
+    fig, ax = plt.subplots(figsize=(12, 0.7 * len(live) + 1.2), layout='constrained')
+    for y, (head, value) in enumerate(live.items()):
+        color = COLORS['from scratch' if 'scratch' in head else 'head only']
+        ax.plot(seeds.get(head, []), [y] * len(seeds.get(head, [])), 'o', color=color, ms=9, alpha=0.6)
+        ax.plot(value, y, 'o', color='black', ms=16, mew=2, mfc='none')
+        if guess.get(head) is not None:
+            ax.plot(guess[head] / 100, y, 'x', color='black', ms=14, mew=3)
+    ax.set_yticks(range(len(live)), live)
+    ax.set(xlabel='accuracy on valid', ylim=(len(live) - 0.5, -0.5))
+    styles = {'a seed of the table': dict(marker='o', alpha=0.6), 'live': dict(marker='o', ms=12, mew=2, mfc='none')}
+    styles['your guess'] = dict(marker='x', ms=10, mew=3)
+    handles = [Line2D([], [], color='dimgrey', ls='', label=label, **style) for label, style in styles.items()]
+    ax.legend(handles=handles, frameon=False, loc='lower left')
+    return fig
+
+
+def plot_map(points, labels, classes, wrong):
+    """Points [n, 2] in the colours and shapes of their classes, and a ring around each where `wrong` [n] is True."""
+    fig, ax = plt.subplots(figsize=(12, 8), layout='constrained')
+    colors = plt.cm.plasma(onp.linspace(0, 0.8, len(classes)))
+    for i, name in enumerate(classes):
+        marker = MARKERS[i % len(MARKERS)]
+        ax.scatter(*points[labels == i].T, 40, colors[i], marker, alpha=0.7, linewidths=0, label=name)
+    ax.scatter(*points[wrong].T, 190, 'none', 'o', linewidths=2, edgecolors='black', label='called wrong')
+    ax.set(xticks=[], yticks=[], xlabel='t-SNE, first', ylabel='t-SNE, second')
+    ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
+    return fig

@@ -3,12 +3,11 @@
 Each block is a bar, as high as its maps and as wide as it has channels, roughly; scissors are where the cut is.
 """
 
-import base64
 import contextlib
 import itertools
 import math
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 import mended_mxnet
 
@@ -18,7 +17,7 @@ from mxnet.base import MXNetError
 
 import frozen
 import heads
-from figures import COLORS
+from figures import COLORS, Described
 from problem import Problem, check_colours, check_network, check_px
 
 WIDTH, MAPS, ABOVE = 870, 180, 52  # pixels: of the drawing, of the highest bar, of what is above it
@@ -141,12 +140,9 @@ def count(blocks):
 def show(net, px, cut=None):
     """Display `net` as it is for pictures of px x px pixels, cut before a block: its name or number (frozen.blocks).
 
-    It is an <img>, which JupyterLab also shows where it doesn't trust the notebook. Raises Problem.
+    Raises Problem.
     """
-    alt = in_words(net, px, cut)
-    data = base64.b64encode(svg(net, px, cut).encode()).decode()
-    image = f'<img alt={quoteattr(alt)} src="data:image/svg+xml;base64,{data}">'
-    display({'text/plain': alt, 'text/html': image}, raw=True)
+    display(Described(svg(net, px, cut).encode(), 'svg+xml', in_words(net, px, cut)))
 
 
 def svg(net, px, cut=None):

@@ -1,13 +1,15 @@
 """The figures of the notebooks: the same colours everywhere, large enough for the back row."""
 
+import base64
 import io
 import itertools
 import math
+from xml.sax.saxutils import quoteattr
 
 import mended_mxnet
 
 import numpy as onp
-from IPython.display import DisplayHandle, Image, display
+from IPython.display import DisplayHandle, display
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from mxnet import np
@@ -32,12 +34,27 @@ STYLES = [  # of the lines by epoch, for a legend
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
 
 
+class Described:
+    """The bytes of a picture, to be displayed with `alt` in words for who can't see it; `form` as in 'image/png'.
+
+    As HTML, for JupyterLab 4.6 shows neither the alt text of an image/png nor, untrusted, an image/svg+xml.
+    """
+
+    def __init__(self, data, form, alt):
+        self.data, self.form, self.alt = data, form, alt
+
+    def _repr_mimebundle_(self, **_):
+        data = base64.b64encode(self.data).decode()
+        image = f'<img alt={quoteattr(self.alt)} src="data:image/{self.form};base64,{data}">'
+        return {'text/html': image, 'text/plain': self.alt}
+
+
 def present(fig, alt, form='png', show=display):
     """Display a figure, once, with `alt` in words for who can't see it; `form` is 'jpeg' for photographs."""
     file = io.BytesIO()
     fig.savefig(file, format=form, bbox_inches='tight')
     plt.close(fig)
-    show(Image(file.getvalue(), format=form, alt=alt))
+    show(Described(file.getvalue(), form, alt))
 
 
 def show(pictures, px, titles=None, alt='Pictures'):
@@ -129,12 +146,12 @@ def class_map(net, image):
 
 
 def activation_map(net, picture, px):
-    """The picture as an image, lit where it speaks for what `net` calls it and dark elsewhere; see class_map."""
+    """The picture as an image, in colour where it speaks for what `net` calls it and in dark grey elsewhere (class_map)."""
     image = centre_crop(open_picture(picture, px), px)
     places = onp.maximum(class_map(net, image), 0)
     light = PILImage.fromarray((255 * places / (places.max() or 1)).astype('uint8'))
-    dark = ImageEnhance.Brightness(image).enhance(0.25)
-    return PILImage.composite(image, dark, light.resize((px, px), PILImage.BICUBIC))
+    grey = ImageEnhance.Brightness(image.convert('L')).enhance(0.5).convert('RGB')
+    return PILImage.composite(image, grey, light.resize((px, px), PILImage.BICUBIC))
 
 
 # ---- Several seeds --------------------------------------------------------------------------------------------------

@@ -116,14 +116,13 @@ def test_a_network_that_is_new_or_compiled_is_drawn_and_stays_as_it_was():
 
 def test_it_is_shown_as_an_image_with_a_text_that_says_the_same(monkeypatch):
     shown = []
-    monkeypatch.setattr(drawing, 'display', lambda data, raw: shown.append(data))
+    monkeypatch.setattr(drawing, 'display', shown.append)
     net = tiny()
     drawing.show(net, 16, 3)
-    alt, data = re.fullmatch(
-        '<img alt="(.*?)" src="data:image/svg\\+xml;base64,(.*?)">', shown[0]['text/html']
-    ).groups()
-    assert base64.b64decode(data).decode() == drawing.svg(net, 16, 3)
-    assert html.unescape(alt) == shown[0]['text/plain'] == drawing.in_words(net, 16, 3)
+    data = shown[0]._repr_mimebundle_()
+    alt, encoded = re.fullmatch('<img alt="(.*?)" src="data:image/svg\\+xml;base64,(.*?)">', data['text/html']).groups()
+    assert base64.b64decode(encoded).decode() == drawing.svg(net, 16, 3)
+    assert html.unescape(alt) == data['text/plain'] == drawing.in_words(net, 16, 3)
     assert 'The cut is before 3 ' in alt and 'Frozen: 120 weights; trains: 330 weights.' in alt
 
 

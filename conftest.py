@@ -1,4 +1,4 @@
-"""nbval runs the notebooks: it gives a busy machine time to say that a cell has ended, more than its own five seconds."""
+"""nbval runs the notebooks: here it gives a busy machine more than its own five seconds to say that a cell ended."""
 
 
 def pytest_itemcollected(item):

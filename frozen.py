@@ -249,13 +249,15 @@ def fit(below, above, dataset, px, views=0):
     folds). Returns a table with a row per C: train and valid accuracy (out of fold: `valid`, too). Raises Problem.
     """
     check_fitting(above, dataset)
-    X, y = below.features(dataset.train, px, views), labels_of(dataset.train, views)
-    model = make_pipeline(StandardScaler(), LogisticRegression(warm_start=True, max_iter=10000))
-    valid_score = scorer(below, dataset, px, views)
+    X, y = table_of(below, dataset.train, px, views)
+    scaler = StandardScaler().fit(X)
+    X = scaler.transform(X).astype('float64')  # or scikit-learn would make a copy of its own for each C
+    model = LogisticRegression(warm_start=True, max_iter=10000)
+    valid_score = scorer(below, scaler, dataset, px, views)
     rows, models = [], []
     for C in tqdm(STRENGTHS, 'fitting the head', unit='fit', leave=False):
-        model.set_params(logisticregression__C=C).fit(X, y)
-        models.append(dense_of(*model.named_steps.values()))
+        model.set_params(C=C).fit(X, y)
+        models.append(dense_of(scaler, model))
         rows.append({'C': C, 'train': model.score(X, y), 'valid': valid_score(model)})
     table = pd.DataFrame(rows)
     set_weights(above.output, dict(zip(['weight', 'bias'], models[table.valid.argmax()])))
@@ -273,20 +275,34 @@ def check_fitting(above, dataset):
         raise Problem(f'There is no picture to train on of {names}; give some.')
 
 
+def table_of(below, pictures, px, views=0):
+    """(features [n, k], class numbers [n]) of pictures; some networks give maps of one pixel. Raises Problem."""
+    X = below.features(pictures, px, views)
+    check_finite({'What the frozen part gives': X})
+    return X.reshape(len(X), -1), labels_of(pictures, views)
+
+
 def labels_of(pictures, views=0):
     """The class numbers in the order of below.features."""
     return onp.array([label for _, label in pictures] * max(views, 1))
 
 
-def scorer(below, dataset, px, views):
+def scorer(below, scaler, dataset, px, views):
     """The function that gives a model's accuracy on pictures it was not fitted to; views of one stay in one fold."""
     if len(dataset.valid) >= LEAST_VALID:
-        X, y = below.features(dataset.valid, px), labels_of(dataset.valid)
+        X, y = table_of(below, dataset.valid, px)
+        X = scaler.transform(X)
         return lambda model: model.score(X, y)
-    X, y = below.features(dataset.train, px, views), labels_of(dataset.train, views)
+    fewest = onp.bincount(labels_of(dataset.train)).min()
+    if fewest < 2:
+        raise Problem(
+            f'C is chosen on valid, which has {len(dataset.valid)} pictures, or out of fold, and some class has one to '
+            f'train on; give valid {LEAST_VALID}, or each class two.'
+        )
+    X, y = table_of(below, dataset.train, px, views)
     picture = onp.tile(onp.arange(len(dataset.train)), max(views, 1))
-    folds = StratifiedGroupKFold(min(5, onp.bincount(labels_of(dataset.train)).min()))
-    return lambda model: cross_val_score(model, X, y, groups=picture, cv=folds).mean()
+    folds = StratifiedGroupKFold(min(5, fewest))
+    return lambda model: cross_val_score(make_pipeline(StandardScaler(), model), X, y, groups=picture, cv=folds).mean()
 
 
 def dense_of(scaler, model):

@@ -443,7 +443,9 @@ def interval(share, n, z=1.96):
 
 
 def prediction_interval(values):
-    """Where the result of one more run lies with 95 % confidence, after those of several seeds (Student's t)."""
+    """Where one more result lies with 95 % confidence, after those of several seeds (Student's t). Raises Problem."""
+    if len(values) < 2:
+        raise Problem(f'{len(values)} results say nothing of how far the next one may be off; give two or more.')
     half = t.ppf(0.975, len(values) - 1) * onp.std(values, ddof=1) * math.sqrt(1 + 1 / len(values))
     return onp.mean(values) - half, onp.mean(values) + half
 

@@ -92,6 +92,20 @@ def test_something_happens_while_batches_are_read(epochs, tmp_path, happens, rai
     check_usable(net, tmp_path)
 
 
+@pytest.mark.parametrize('happens, raised', [(press, utils.Stopped), (fails, OSError), (broken_picture, utils.Problem)])
+def test_something_happens_in_who_watches(epochs, tmp_path, happens, raised):
+    """The epoch that is watched counts as done."""
+    net = tiny()
+    seen, net_of = epochs
+    net_of.append(net)
+    with pytest.raises(raised) as info:
+        utils.train(net, examples(12), examples(4), 5, lr=0.1, watch=lambda table: len(table) == 2 and happens())
+    assert len(seen) == 2 and same(values(net), seen[0])
+    if raised is utils.Stopped:
+        assert info.value.history.epoch.tolist() == [1, 2]
+    check_usable(net, tmp_path)
+
+
 @pytest.mark.parametrize('name', ['trainer_of', 'train_epoch', 'train_step', 'predictions', 'weights_of', 'give_back'])
 def test_ctrl_c_at_the_end_of_any_step(monkeypatch, tmp_path, name):
     """Pressed when `name` has done its work, for the second time where there is one."""

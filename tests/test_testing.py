@@ -49,6 +49,29 @@ def test_the_interval_is_that_of_scipy(right, n):
     assert utils.interval(right / n, n) == pytest.approx([expected.low, expected.high], abs=1e-5)
 
 
+@pytest.mark.parametrize('n, quantile', [(2, 12.706), (3, 4.303), (5, 2.776), (10, 2.262), (30, 2.045)])
+def test_one_more_run_by_hand(n, quantile):
+    """Half of the results are 0.8 and half 0.9, or one is between them; 97.5 % quantiles of a printed table of t."""
+    results = [0.8, 0.9] * (n // 2) + [0.85] * (n % 2)
+    deviation = (sum((x - 0.85) ** 2 for x in results) / (n - 1)) ** 0.5
+    half = quantile * deviation * (1 + 1 / n) ** 0.5
+    assert utils.prediction_interval(results) == pytest.approx((0.85 - half, 0.85 + half), rel=1e-3)
+    assert utils.prediction_interval(onp.array(results)) == pytest.approx(utils.prediction_interval(results))
+
+
+@pytest.mark.parametrize('n', [2, 3, 5])
+def test_one_more_run_lies_in_its_interval_19_times_of_20(n):
+    draws = onp.random.default_rng(0).normal(0.8, 0.02, (4000, n + 1))
+    ends = onp.array([utils.prediction_interval(row[:n]) for row in draws])
+    inside = (ends[:, 0] <= draws[:, n]) & (draws[:, n] <= ends[:, 1])
+    assert inside.mean() == pytest.approx(0.95, abs=0.011)  # three standard errors
+
+
+@pytest.mark.parametrize('results', [[], [0.8]])
+def test_one_run_says_nothing_of_the_next(results):
+    assert f'{len(results)} results say nothing' in sentence(utils.prediction_interval, results)
+
+
 def test_spread_is_the_mean_and_the_deviation_of_a_sample():
     assert utils.spread([0.8, 0.9]) == '0.850 ± 0.071' and utils.spread([0.5]) == '0.500'
 

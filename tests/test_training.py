@@ -169,6 +169,46 @@ def scripted(monkeypatch):
     return script
 
 
+@pytest.mark.parametrize(
+    'patience, valid, done',
+    [
+        (1, [0.5, 0.5], 2),  # an equal one is no better one
+        (1, [0.1, 0.2, 0.1], 3),
+        (2, [0.3, 0.2, 0.4, 0.1, 0.4], 5),
+        (3, [0.0, 0.0, 0.0, 0.0], 4),
+        (5, [0.5, 0.4, 0.3, 0.2, 0.1], 5),  # the cap comes first
+        (None, [0.5, 0.4, 0.3, 0.2, 0.1], 5),
+    ],
+)
+def test_it_ends_after_so_many_epochs_without_a_better_one(scripted, patience, valid, done):
+    net = tiny()
+    seen = scripted(net, valid)
+    history = utils.train(net, examples(8), examples(4), 5, lr=0.1, patience=patience)
+    assert history.epoch.tolist() == [*range(1, done + 1)] and history.valid.tolist() == valid
+    assert same(values(net), seen[valid.index(max(valid))])
+
+
+def test_who_watches_sees_the_table_so_far(scripted):
+    seen, net = [], tiny()
+    scripted(net, [0.5, 0.9, 0.7])
+    history = utils.train(net, examples(8), examples(4), 3, lr=0.1, watch=seen.append)
+    assert [table.epoch.tolist() for table in seen] == [[1], [1, 2], [1, 2, 3]]
+    assert all(table.equals(history[: len(table)]) for table in seen)
+    again, counted = [], tiny()
+    scripted(counted, [0.5, 0.5, 0.5])
+    utils.train(counted, examples(8), examples(4), 9, lr=0.1, patience=1, watch=again.append)
+    assert [len(table) for table in again] == [1, 2]
+
+
+def test_who_watches_changes_nothing():
+    def spoils(table):
+        table[:] = 0
+
+    watched, alone = (utils.train(tiny(), examples(8), examples(4), 3, 0.1, watch=w) for w in (spoils, None))
+    columns = ['epoch', 'loss', 'train', 'valid']
+    assert watched[columns].equals(alone[columns])
+
+
 def test_seeds_repeat_a_training_exactly(tmp_path):
     fill(tmp_path, {'a': 6, 'b': 6}, size=(24, 24))
     pictures = [(tmp_path / name / f'{k}.png', i) for i, name in enumerate('ab') for k in range(6)]
@@ -198,6 +238,14 @@ def test_what_is_no_number(value):
 @pytest.mark.parametrize('value', [*WRONG, 0, 2.0, 1.5])
 def test_what_is_no_number_of_epochs(value):
     assert sentence(utils.train, tiny(), examples(4), examples(4), value, 0.1).startswith(f'num_epochs is {value!r}')
+
+
+@pytest.mark.parametrize('value', [*WRONG[1:], 0, 2.0, 1.5])
+def test_what_is_no_patience(value):
+    net = tiny()
+    before = values(net)
+    text = sentence(utils.train, net, examples(4), examples(4), 1, 0.1, patience=value)
+    assert text.startswith(f'patience is {value!r}; give a whole number, 1 or more') and same(values(net), before)
 
 
 def test_numbers_of_other_kinds():

@@ -146,7 +146,7 @@ def class_map(net, image):
 
 
 def activation_map(net, picture, px):
-    """The picture as an image, in colour where it speaks for what `net` calls it and in dark grey elsewhere (class_map)."""
+    """The picture as an image, in colour where it speaks for what `net` calls it, in grey elsewhere; see class_map."""
     image = centre_crop(open_picture(picture, px), px)
     places = onp.maximum(class_map(net, image), 0)
     light = PILImage.fromarray((255 * places / (places.max() or 1)).astype('uint8'))

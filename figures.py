@@ -228,8 +228,11 @@ def plot_heads(seeds, live, guess):
             ax.plot(guess[head] / 100, y, 'x', color='black', ms=14, mew=3)
     ax.set_yticks(range(len(live)), live)
     ax.set(xlabel='accuracy on valid', ylim=(len(live) - 0.5, -0.5))
-    styles = {'a seed of the table': dict(marker='o', alpha=0.6), 'live': dict(marker='o', ms=12, mew=2, mfc='none')}
-    styles['your guess'] = dict(marker='x', ms=10, mew=3)
+    styles = {
+        'a seed of the table': {'marker': 'o', 'alpha': 0.6},
+        'live': {'marker': 'o', 'ms': 12, 'mew': 2, 'mfc': 'none'},
+    }
+    styles['your guess'] = {'marker': 'x', 'ms': 10, 'mew': 3}
     handles = [Line2D([], [], color='dimgrey', ls='', label=label, **style) for label, style in styles.items()]
     ax.legend(handles=handles, frameon=False, loc='lower left')
     return fig

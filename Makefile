@@ -18,7 +18,7 @@ lesson: .venv/installed
 	$(IN) -m commands.lesson
 
 lab: .venv/installed
-	$(IN) -m jupyter lab notebooks
+	$(IN) -m commands.lab
 
 quick test: export HOTDOG_BUILD = $(CURDIR)/build/test
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 import utils
 from commands import stoppable
-from commands.notebook import Bar, execute, page, tagged, without_progress_bars
+from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
 from files import label_of
 from problem import Problem, check_number, say
 from sources.weights import keep_older
@@ -142,7 +142,7 @@ def run(notebook, name, bar):
     """Run `notebook`, and write all that it makes to build/, or nothing."""
     with stoppable(), folder_for(name) as folder:
         execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
-        without_progress_bars(notebook)
+        without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():
             Path(folder, name + suffix).write_text(text, 'utf8', 'backslashreplace')
         move(Path(folder))

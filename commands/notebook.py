@@ -1,9 +1,11 @@
 """Run a notebook from top to bottom, with one progress bar for all of its trainings, and make a web page of it."""
 
 import asyncio
+import base64
 import contextlib
-import html
+import mimetypes
 import os
+import re
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -12,6 +14,7 @@ from tqdm import tqdm
 
 from problem import Problem
 
+PICTURE = r'!\[[^]]*\]\(([^):]+)\)'  # in Markdown, of a file and not of an address
 BAR = '{desc}: {percentage:3.0f}% |{bar}| {n}/{total} batches, {remaining} left'
 
 
@@ -132,12 +135,19 @@ def is_progress_bar(output):
     return output.get('name') == 'stderr' or 'application/vnd.jupyter.widget-view+json' in output.get('data', {})
 
 
-def page(notebook):
-    """The notebook as a web page; each figure is described by its cell's metadata, which nbconvert does not show."""
-    exporter = HTMLExporter()
-    exporter.log.setLevel('ERROR')  # nor should it warn of that
-    text, _ = exporter.from_notebook_node(notebook)
+def attach_pictures(notebook, folder):
+    """The same notebook with the pictures in `folder` that its texts show, so that it can be moved."""
     for cell in notebook.cells:
-        if 'alt' in cell.metadata:
-            text = text.replace('No description has been provided for this image', html.escape(cell.metadata['alt']), 1)
+        if cell.cell_type == 'markdown':
+            shown = [path for path in re.findall(PICTURE, cell.source) if (folder / path).is_file()]
+            for path in shown:
+                data = base64.b64encode((folder / path).read_bytes()).decode()
+                cell.setdefault('attachments', {})[path] = {mimetypes.guess_type(path)[0]: data}
+                cell.source = cell.source.replace(f']({path})', f'](attachment:{path})')
+    return notebook
+
+
+def page(notebook):
+    """The notebook as a web page."""
+    text, _ = HTMLExporter().from_notebook_node(notebook)
     return text

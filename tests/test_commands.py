@@ -17,7 +17,7 @@ from helpers import sentence
 import files
 from commands import notebook as commands_notebook
 from commands import stoppable
-from commands.notebook import Bar, batches_done, execute, page, without_progress_bars
+from commands.notebook import Bar, attach_pictures, batches_done, execute, page, without_progress_bars
 
 NAMES = [
     'a"b',
@@ -64,12 +64,12 @@ def run(*cells, folder=files.ROOT):
 # ---- make -----------------------------------------------------------------------------------------------------------
 
 
-def make(tmp_path, *words, **environment):
+def make(tmp_path, *words, target='lesson', **environment):
     """What `make lesson` hands on, if .venv/bin/python is replaced by a script that tells."""
     told = tmp_path / 'told'
     told.write_text('#!/bin/sh\nprintf %s "$*|$DATA|$SEEDS|$MPLBACKEND"\n')
     told.chmod(0o755)
-    command = ['make', '-s', '-o', '.venv/installed', f'IN={told}', 'lesson', *words]
+    command = ['make', '-s', '-o', '.venv/installed', f'IN={told}', target, *words]
     clean = {name: value for name, value in os.environ.items() if name not in ('DATA', 'SEEDS', 'MAKEFLAGS', 'MFLAGS')}
     return subprocess.run(
         command, cwd=files.ROOT, env=clean | environment, capture_output=True, text=True, check=True
@@ -85,6 +85,10 @@ def test_make_hands_on_any_name_as_it_is(tmp_path, name):
 def test_make_trains_one_seed_on_kitchen_and_draws_whatever_the_shell_says(tmp_path):
     assert make(tmp_path, MPLBACKEND='Agg') == '-m commands.lesson|kitchen|0|'
     assert make(tmp_path, 'SEEDS=0 1 2') == '-m commands.lesson|kitchen|0 1 2|'
+
+
+def test_make_lab_opens_the_copies(tmp_path):
+    assert make(tmp_path, target='lab', MPLBACKEND='Agg') == '-m commands.lab|kitchen|0|'
 
 
 def test_a_machine_that_cannot_run_mxnet_is_told_so(monkeypatch):
@@ -153,9 +157,20 @@ def test_a_kernel_that_dies_is_one_sentence():
 
 @pytest.mark.slow
 def test_figures_are_in_the_page_and_described():
-    notebook, _ = run('from matplotlib import pyplot\npyplot.close(pyplot.figure())', 'pyplot.plot([1, 2]);')
-    notebook.cells[1].metadata['alt'] = 'A line that goes up, from 1 < 2.'
-    assert 'alt="A line that goes up, from 1 &lt; 2."' in page(notebook)
+    notebook, _ = run("import figures\nfigures.present(figures.plot_bars({'a': 0.5}), 'One bar, 0.5 < 1.')")
+    image = notebook.cells[0].outputs[0].data['text/html'].removesuffix('>')
+    assert image.startswith('<img alt="One bar, 0.5 &lt; 1." src="data:image/png;base64,') and image in page(notebook)
+
+
+def test_pictures_in_a_text_are_in_the_page(tmp_path):
+    (tmp_path / 'a.svg').write_text('<svg/>')
+    text = '![One](a.svg) ![Two](https://example.org/b.png) ![Three](gone.svg) ![Four](a.svg)'
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell('1')])
+    once = page(attach_pictures(notebook, tmp_path))
+    assert once.count('src="data:image/svg+xml;base64,PHN2Zy8+"') == 2
+    assert 'src="https://example.org/b.png"' in once and 'src="gone.svg"' in once
+    assert 'alt="One"' in once
+    assert page(attach_pictures(notebook, tmp_path)) == once
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import mended_mxnet
 
 import numpy as onp
-import pandas as pd
 from mxnet import np
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import frozen
 import utils
+from benchmarks.table import Table
 from files import BUILD, ROOT, whole
 from folders import Pictures
 from problem import Problem
@@ -117,25 +117,36 @@ def right(net, dataset, likeness, split='test'):
 
 
 def measured(dataset, likeness, per_class='all'):
-    """The rows of benchmarks/arms.csv at each arm's best rate, the one whose mean of valid over the seeds is highest.
+    """The rows of benchmarks/arms.csv at each arm's best rate: of those that most seeds have, by its mean on valid.
 
     `valid_by_epoch` is a list; `right` says of each test picture whether it was called right. Raises Problem.
     """
-    table = pd.read_csv(ROOT / 'benchmarks' / 'arms.csv', dtype={'per_class': str, 'lr': str}, keep_default_na=False)
-    table = table[(table.likeness == likeness) & (table.per_class == str(per_class))]
+    path = ROOT / 'benchmarks' / 'arms.csv'
+    table = Table(path, ['arm', 'per_class', 'lr', 'likeness']).rows(per_class=per_class, likeness=likeness)
     if table.empty:
         raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
-    mean = table.groupby(['arm', 'lr']).valid.mean()
-    best = [mean[arm].idxmax() for arm in table.arm]
-    table = table[table.lr == best].reset_index(drop=True)
-    table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
-    table['right'] = [bits(text)[: len(dataset.test)] for text in table.right]
+    try:
+        table = at_best_rates(table)
+        table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
+        table['right'] = [bits(text, len(dataset.test)) for text in table.right]
+    except (AttributeError, TypeError, ValueError):  # a column or a part of a row is not there
+        raise Problem(f'{path} is damaged, or of other pictures; get it back: git checkout -- benchmarks') from None
     return table
 
 
-def bits(text):
-    """The digits of a hexadecimal number as an array of True and False."""
-    return onp.unpackbits(onp.frombuffer(bytes.fromhex(text), 'uint8')).astype(bool)
+def at_best_rates(table):
+    """The rows of each arm at its best rate; those that only the first seeds tried, on the way there, don't count."""
+    rates = table.groupby(['arm', 'lr']).valid.agg(['count', 'mean']).reset_index('lr')
+    best = rates.sort_values(['count', 'mean']).groupby('arm').lr.last()
+    return table[table.lr == table.arm.map(best)].reset_index(drop=True)
+
+
+def bits(text, n):
+    """The first n binary digits of a hexadecimal number as an array of True and False. Raises ValueError."""
+    number = onp.frombuffer(bytes.fromhex(text), 'uint8')
+    if len(number) != math.ceil(n / 8):
+        raise ValueError(f'{len(number)} bytes are not {n} bits')
+    return onp.unpackbits(number)[:n].astype(bool)
 
 
 # ---- Verdicts -------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ import utils
 from arms import ARMS, Arm
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
-from problem import check_number
+from problem import check_number, say
 
 OUT = Path(__file__).resolve().with_name('arms.csv')
 SECONDS = OUT.with_name('arms_seconds.csv')
@@ -86,6 +86,8 @@ class Bench:
             around = [best, *RATES[max(i - 1, 0) : i], *RATES[i + 1 : i + 2]]
             mean = {lr: onp.mean([self.measure(arm, per_class, lr, seed) for seed in seeds]) for lr in around}
             best = max(mean, key=mean.get)
+        if best in (RATES[0], RATES[-1]):
+            say(f'The best rate of "{arm}", {best}, is at an end of the grid; add a rate beyond it to RATES.')
         return best
 
     def cases(self, seeds):

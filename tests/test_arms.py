@@ -65,7 +65,7 @@ QUICK = [('first half frozen', 'similar'), ('first half frozen', 'different'), (
     'name, likeness', [case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow) for case in CASES]
 )
 def test_what_is_frozen_stays_and_all_else_moves(resnet, dataset, name, likeness):
-    """With new crops in every epoch and without: weights, and the statistics of BatchNorm. Some comes from the source."""
+    """With new crops in every epoch and without: weights, and the statistics of BatchNorm."""
     start = values(resnet)
     net, table = arms.experiment(ARMS[name], resnet, dataset, likeness, 0.01, SEED, num_epochs=2)
     after, first = values(net), {'head only': 99, 'first half frozen': 7}.get(name, 1)  # block 0 learns nothing

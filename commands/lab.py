@@ -38,8 +38,8 @@ def fresh(path):
 
 def hash_of(notebook):
     """A hash of what its cells say; what JupyterLab notes about them when it saves is no part of it."""
-    cells = [(cell.cell_type, cell.source, cell.get('attachments') or {}) for cell in notebook.cells]
-    return hashlib.sha1(json.dumps(cells, sort_keys=True).encode()).hexdigest()
+    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    return hashlib.sha1(json.dumps(cells).encode()).hexdigest()
 
 
 def read_copy(path):

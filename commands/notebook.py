@@ -136,15 +136,22 @@ def is_progress_bar(output):
 
 
 def attach_pictures(notebook, folder):
-    """The same notebook with the pictures in `folder` that its texts show, so that it can be moved."""
+    """The same notebook with the pictures in `folder` that its texts show, so that it can be moved.
+
+    At the end of a text, as addresses that hold them: JupyterLab shows no SVG that is an attachment.
+    """
     for cell in notebook.cells:
         if cell.cell_type == 'markdown':
-            shown = [path for path in re.findall(PICTURE, cell.source) if (folder / path).is_file()]
-            for path in shown:
-                data = base64.b64encode((folder / path).read_bytes()).decode()
-                cell.setdefault('attachments', {})[path] = {mimetypes.guess_type(path)[0]: data}
-                cell.source = cell.source.replace(f']({path})', f'](attachment:{path})')
+            for path in sorted({*re.findall(PICTURE, cell.source)}):
+                if (folder / path).is_file():
+                    cell.source = cell.source.replace(f']({path})', f'][{path}]')
+                    cell.source += f'\n\n[{path}]: {address_of(folder / path)}'
     return notebook
+
+
+def address_of(path):
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'data:{mimetypes.guess_type(path)[0]};base64,{data}'
 
 
 def page(notebook):

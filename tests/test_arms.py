@@ -272,3 +272,38 @@ def test_bits_are_those_of_the_benchmark():
     for n in 1, 8, 9, 367, 600:
         right = onp.random.default_rng(n).random(n) < 0.8
         assert arms.bits(hex_of(right), n).tolist() == right.tolist()
+
+
+# ---- Verdicts -------------------------------------------------------------------------------------------------------
+
+
+def test_seeds_and_pictures_are_drawn_again():
+    """The variance of the means is that of what a seed adds, a fifth of it, and of what a picture adds."""
+    rng = onp.random.default_rng(0)
+    of_seed, of_picture = rng.normal(0.03, 0.02, (5, 1)), rng.normal(0, 0.5, (1, 300))
+    means = arms.resampled(of_seed + of_picture)
+    assert means.shape == (2000,) and (means == arms.resampled(of_seed + of_picture)).all()
+    assert means.mean() == pytest.approx((of_seed.mean() + of_picture.mean()), abs=0.003)
+    assert means.var() == pytest.approx(of_seed.var() / 5 + of_picture.var() / 300, rel=0.1)
+    assert (arms.resampled(onp.full((3, 7), 0.25)) == 0.25).all()
+
+
+def test_limits_hold_95_percent():
+    draws = onp.random.default_rng(0).normal(3, 2, 100_000)
+    assert arms.limits(draws) == pytest.approx([3 - 1.96 * 2, 3 + 1.96 * 2], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    'low, high, text',
+    [
+        (-0.01, 0.015, 'no difference that matters'),
+        (0.005, 0.015, 'no difference that matters'),
+        (0.005, 0.025, 'better'),
+        (0.03, 0.05, 'better'),
+        (-0.05, -0.005, 'worse'),
+        (-0.03, 0.01, "can't tell"),
+        (-0.01, 0.03, "can't tell"),
+    ],
+)
+def test_verdicts(low, high, text):
+    assert arms.verdict(low, high) == text

@@ -55,3 +55,21 @@ def test_make_checks_hashes_and_gives_students_only_what_they_need():
     assert '--require-hashes -r requirements.txt' in lesson and '-m commands.lesson' in lesson
     assert LOCKS[1] not in lesson and '--require-hashes -r requirements-dev.txt' in test
     assert '-m pytest -n auto tests\n' in test and '-m pytest --nbval-lax' in test
+
+
+@pytest.mark.slow
+def test_nbval_waits_for_a_busy_machine():
+    """Its own five seconds for the word that a cell has ended are too few; there is no option for that."""
+    code = """
+import pytest, sys
+
+class Seen:
+    def pytest_collection_finish(self, session):
+        print('cells', len(session.items), 'least', min(item.output_timeout for item in session.items))
+
+pytest.main(['--nbval-lax', '--collect-only', '-q', sys.argv[1]], plugins=[Seen()])
+"""
+    notebook = next((ROOT / 'notebooks').glob('01_*.ipynb'))
+    shown = subprocess.run([sys.executable, '-c', code, notebook], cwd=ROOT, capture_output=True, text=True).stdout
+    cells, least = re.search(r'cells (\d+) least (\d+)', shown).groups()
+    assert int(cells) > 5 and int(least) >= 60

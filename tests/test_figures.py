@@ -38,6 +38,24 @@ def test_a_figure_is_displayed_once_with_its_words():
     assert Image.open(io.BytesIO(image.data)).width > 600 and not pyplot.fignum_exists(fig.number)
 
 
+@pytest.mark.parametrize('form', ['png', 'jpeg'])
+def test_it_is_in_the_form_that_was_asked_for(form):
+    displayed = []
+    figures.present(figures.plot_bars({'a': 0.5}), 'a', form, displayed.append)
+    assert Image.open(io.BytesIO(displayed[0].data)).format == form.upper()
+    assert f'src="data:image/{form};base64,' in displayed[0]._repr_mimebundle_()['text/html']
+
+
+def test_photographs_are_small_and_nothing_stays_open(monkeypatch):
+    """Sixteen pictures of noise, as a JPEG, are displayed once."""
+    displayed = []
+    monkeypatch.setattr(figures.present, '__defaults__', ('png', displayed.append))
+    figures.show(16 * [noise(128, 128)], 128, alt='Noise')
+    (image,) = displayed
+    assert Image.open(io.BytesIO(image.data)).format == 'JPEG' and len(image.data) < 4e5
+    assert image.alt == 'Noise' and pyplot.get_fignums() == []
+
+
 @pytest.mark.parametrize('n', [0, 1, 3, 4, 7, 16])
 def test_show(tmp_path, presented, n):
     """Four in a row, as many rows as are needed, and nothing where no picture is left; as a JPEG with an alt text."""

@@ -244,7 +244,7 @@ def plot_map(points, labels, classes, wrong):
     colors = plt.cm.plasma(onp.linspace(0, 0.8, len(classes)))
     for i, name in enumerate(classes):
         marker = MARKERS[i % len(MARKERS)]
-        ax.scatter(*points[labels == i].T, 40, colors[i], marker, alpha=0.7, linewidths=0, label=name)
+        ax.scatter(*points[labels == i].T, 40, [colors[i]], marker, alpha=0.8, linewidths=0, label=name)
     ax.scatter(*points[wrong].T, 190, 'none', 'o', linewidths=2, edgecolors='black', label='called wrong')
     ax.set(xticks=[], yticks=[], xlabel='t-SNE, first', ylabel='t-SNE, second')
     ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))

@@ -129,7 +129,7 @@ def test_each_training_is_one_row(trained):
     assert len(trained) == 2 == len(pd.read_csv(bench.OUT))
 
 
-@pytest.mark.parametrize('likeness', ['similar', 'different'])
+@pytest.mark.parametrize('likeness', ['similar', pytest.param('different', marks=pytest.mark.slow)])
 def test_cases_end_with_all_seeds_at_the_best_rate(trained, likeness, monkeypatch):
     """And `measured` takes these, with the pictures that each test picture was called right in."""
     trained.valid = peak(0.03)
@@ -148,6 +148,7 @@ def test_cases_end_with_all_seeds_at_the_best_rate(trained, likeness, monkeypatc
         assert all({*some} == {0, 1, 2} for some in found.groupby('arm').seed.unique())
 
 
+@pytest.mark.slow
 def test_no_two_parts_measure_the_same_under_two_names(trained):
     for part in 'cases', 'knob', 'classes', 'layers':
         getattr(bench.Bench('similar'), part)([0, 1, 2])

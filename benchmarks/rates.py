@@ -2,7 +2,7 @@
 
 python -m benchmarks.rates [DATA] [--px 128] [--seeds 0 1 2]
 
-Fine-tuning tries 0.003 to 0.3 and training from scratch 0.01 to 0.3, with the same epochs, batches, augmentation and
+Fine-tuning tries 0.003 to 1 and training from scratch 0.01 to 0.3, with the same epochs, batches, augmentation and
 seeds. Writes benchmarks/rates.csv, a row for each training. A search that is stopped goes on where it was.
 """
 
@@ -16,7 +16,7 @@ from commands.lesson import parameters
 from problem import check_number
 
 OUT = Path(__file__).with_name('rates.csv')
-RATES = {'fine-tuned': [0.003, 0.01, 0.03, 0.1, 0.3], 'from scratch': [0.01, 0.03, 0.1, 0.3]}
+RATES = {'fine-tuned': [0.003, 0.01, 0.03, 0.1, 0.3, 1], 'from scratch': [0.01, 0.03, 0.1, 0.3]}
 SETTINGS = ['px', 'batch_size', 'num_epochs', 'wd']  # the lesson's
 
 

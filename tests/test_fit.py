@@ -59,8 +59,8 @@ class Features:
 def dataset_of(**labels):
     """A Dataset of pictures that only have names, with those class numbers."""
     classes = [f'class {i}' for i in range(1 + max(labels['train']))]
-    splits = {split: [(f'{split} {i}', int(k)) for i, k in enumerate(labels.get(split, []))] for split in labels}
-    splits = {split: Pictures(splits.get(split, []), classes) for split in ('train', 'valid', 'test')}
+    named = {split: [(f'{split} {i}', int(k)) for i, k in enumerate(some)] for split, some in labels.items()}
+    splits = {split: Pictures(named.get(split, []), classes) for split in ('train', 'valid', 'test')}
     return Dataset(classes, **splits)
 
 

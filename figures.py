@@ -208,9 +208,10 @@ MARKERS = 'o^sDvP*Xph'
 def plot_log(ax, log, color=COLORS['head only']):
     """Accuracy by the first column of `log` (steps, epochs, C): thin and dashed on train, thick on valid."""
     x = log.columns[0]
-    ax.plot(log[x], log.train, color=color, lw=1, ls='--', label='train')
+    ax.plot(log[x], log.train, color=color, lw=1.5, ls='--', label='train')
     ax.plot(log[x], log.valid, color=color, lw=3, label='valid')
     ax.set(xlabel=x, ylabel='accuracy')
+    ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def plot_heads(seeds, live, guess):

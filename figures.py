@@ -235,7 +235,7 @@ def plot_heads(seeds, live, guess):
     }
     styles['your guess'] = {'marker': 'x', 'ms': 10, 'mew': 3}
     handles = [Line2D([], [], color='dimgrey', ls='', label=label, **style) for label, style in styles.items()]
-    ax.legend(handles=handles, frameon=False, loc='lower left')
+    ax.legend(handles=handles, frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
     return fig
 
 

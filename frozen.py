@@ -252,7 +252,7 @@ def fit(below, above, dataset, px, views=0):
     X, y = table_of(below, dataset.train, px, views)
     scaler = StandardScaler().fit(X)
     X = scaler.transform(X).astype('float64')  # or scikit-learn would make a copy of its own for each C
-    model = LogisticRegression(warm_start=True, max_iter=10000)
+    model = LogisticRegression(warm_start=True, max_iter=10000, tol=1e-6)
     valid_score = scorer(below, scaler, dataset, px, views)
     rows, models = [], []
     for C in tqdm(STRENGTHS, 'fitting the head', unit='fit', leave=False):

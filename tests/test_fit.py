@@ -87,8 +87,8 @@ def fitted(X, y, valid=None, valid_y=(), views=0):
     return above, frozen.fit(below, above, dataset, 32, views)
 
 
-def pipeline(C, **options):
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=10000, **options))
+def pipeline(C, tol=1e-6):
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=10000, tol=tol))
 
 
 def softmax(above, X):
@@ -191,6 +191,7 @@ def test_valid_is_asked_where_it_is_large_enough(num_valid, out_of_fold):
         assert table.valid.tolist() == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 def test_views_of_a_picture_are_in_one_fold():
     """Labels by chance can't be foretold, unless another view of the same picture was learned by heart."""
     rng = onp.random.default_rng(0)

@@ -205,13 +205,55 @@ def points_of(line, most=8):
 MARKERS = 'o^sDvP*Xph'
 
 
-def plot_log(ax, log, color=COLORS['head only']):
-    """Accuracy by the first column of `log` (steps, epochs, C): thin and dashed on train, thick on valid."""
-    x = log.columns[0]
+def plot_log(ax, log, guesses=(), level=None):
+    """Accuracy by the first column of `log` (steps, epochs, C): thin and dashed on train, thick on valid.
+
+    `guesses`, of 100, are crosses at its end; `level` is {label: accuracy}, a dotted line.
+    """
+    x, color = log.columns[0], COLORS['head only']
     ax.plot(log[x], log.train, color=color, lw=1.5, ls='--', label='train')
     ax.plot(log[x], log.valid, color=color, lw=3, label='valid')
+    for label, height in (level or {}).items():
+        ax.axhline(height, color='dimgrey', ls=':', lw=2, label=label)
+    crosses(ax, itertools.repeat(log[x].iloc[-1]), guesses)
     ax.set(xlabel=x, ylabel='accuracy')
     ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)
+
+
+def plot_logs(logs, guesses, gap=0.1):
+    """Each of {name: log} beside the others, with a dotted line where train first lies more than `gap` above valid."""
+    fig, axes = plt.subplots(1, len(logs), figsize=(12, 4.5), sharey=True, squeeze=False, layout='constrained')
+    for ax, (name, log), guess in zip(axes.flat, logs.items(), guesses):
+        apart = log[log.train - log.valid > gap]
+        for x in apart.iloc[:1, 0]:
+            ax.axvline(x, color='grey', ls=':', label=f'{100 * gap:.0f} points apart')
+        plot_log(ax, log, [guess])
+        ax.set_title(name)
+    return fig
+
+
+def plot_histograms(values):
+    """A histogram of each of {label: array}, side by side."""
+    fig, axes = plt.subplots(1, len(values), figsize=(12, 3.5), squeeze=False, layout='constrained')
+    for ax, (label, some) in zip(axes.flat, values.items()):
+        ax.hist(some.ravel(), 50, color=COLORS['head only'])
+        ax.set(xlabel=label, ylabel='how many')
+    return fig
+
+
+def plot_orders(orders, live, coins):
+    """Accuracy on valid by the share of own labels: a dot for each of `orders`, a ring for the live (share, accuracy).
+
+    `coins` is (lowest, highest) of what coins would show.
+    """
+    fig, ax = plt.subplots(figsize=(12, 4.5), layout='constrained')
+    ax.axhspan(*coins, color='lightgrey', label='coins, 19 times of 20')
+    ax.plot(orders.agreement, orders.valid, 'o', color=COLORS['head only'], ms=9, label='orders of the table')
+    ax.plot(*live, 'o', ms=16, mew=2, mfc='none', color='black', label='the order above')
+    ax.set(xlabel='share of train with its own label', ylabel='accuracy on valid')
+    ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
+    return fig
 
 
 def plot_heads(seeds, live, guess):

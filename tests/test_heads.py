@@ -34,6 +34,42 @@ def test_plot_log_has_its_first_column_as_x():
     assert {line.get_label() for line in ax.lines} == {'train', 'valid'}
 
 
+def test_plot_log_has_guesses_at_its_end_and_a_dotted_line():
+    ax = pyplot.figure().subplots()
+    figures.plot_log(ax, LOG, [70, None, 90], {'at random': 0.5})
+    assert marked(ax, 'x') == [[100, 0.7], [100, 0.9]]
+    (dotted,) = [line for line in ax.lines if line.get_linestyle() == ':']
+    assert dotted.get_ydata() == [0.5, 0.5]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ['train', 'valid', 'at random']
+
+
+def test_plot_logs_has_a_line_where_train_and_valid_part():
+    """In the first row already with a small gap; with a larger one at 10, and where train never is as far, nowhere."""
+    fig = figures.plot_logs({'a': LOG, 'b': LOG[:2]}, [60, None], gap=0.09)
+    dotted = [[line.get_xdata() for line in ax.lines if line.get_linestyle() == ':'] for ax in fig.axes]
+    assert dotted == [[[0.1, 0.1]], [[0.1, 0.1]]]
+    fig = figures.plot_logs({'a': LOG, 'b': LOG[:2]}, [60, None], gap=0.3)
+    dotted = [[line.get_xdata() for line in ax.lines if line.get_linestyle() == ':'] for ax in fig.axes]
+    assert dotted == [[[10, 10]], []]
+    assert [ax.get_title() for ax in fig.axes] == ['a', 'b'] and marked(fig.axes[0], 'x') == [[100, 0.6]]
+
+
+def test_histograms_count_all_values():
+    values = {'weight': onp.arange(12.0).reshape(3, 4), 'probability': onp.ones(7)}
+    axes = figures.plot_histograms(values).axes
+    assert [ax.get_xlabel() for ax in axes] == [*values]
+    assert [sum(bar.get_height() for bar in ax.patches) for ax in axes] == [12, 7]
+
+
+def test_plot_orders_has_a_dot_for_each_order_and_a_ring_for_the_live_one():
+    orders = pd.DataFrame({'agreement': [0.5, 0.6], 'valid': [0.4, 0.7]})
+    (ax,) = figures.plot_orders(orders, (0.55, 0.45), (0.47, 0.53)).axes
+    dots, ring = ax.lines
+    assert dots.get_xydata().tolist() == [[0.5, 0.4], [0.6, 0.7]] and ring.get_xydata().tolist() == [[0.55, 0.45]]
+    (band,) = ax.patches
+    assert onp.allclose(sorted({y for _, y in band.get_path().vertices}), [0.47, 0.53])
+
+
 def marked(ax, marker):
     """The points that have a marker, as [x, y]."""
     return [point for line in ax.lines if line.get_marker() == marker for point in line.get_xydata().tolist()]

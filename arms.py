@@ -7,6 +7,7 @@ from typing import NamedTuple
 import mended_mxnet
 
 import numpy as onp
+import pandas as pd
 from mxnet import np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -92,6 +93,25 @@ def target(arm, source, classes):
     for block, original in zip(net.features[:num_copied], source.features[:num_copied]):
         set_weights(block, weights_of(original))
     return net
+
+
+def what_was_copied(net, source):
+    """A row for each block of `net` that has parameters: how many, and whether they are those of `source` or new."""
+    layers = zip(frozen.blocks(net), [*net.features, net.output], [*source.features, source.output])
+    rows = [(name, type(block).__name__, *copied(block, original)) for name, block, original in layers]
+    table = pd.DataFrame(rows, columns=['block', 'layer', 'parameters', 'weights'])
+    return table[table.parameters > 0]
+
+
+def copied(block, original):
+    """(how many parameters, 'copied' if all are the same as those of `original`, else 'new')."""
+    values = [(a.data(), b.data()) for a, b in zip(params(block), params(original))]
+    same = all(a.shape == b.shape and (a == b).all() for a, b in values)
+    return sum(a.size for a, _ in values), 'copied' if same else 'new'
+
+
+def params(block):
+    return block.collect_params().values()
 
 
 def prepared(net, cut, dataset, px, crops):

@@ -154,6 +154,19 @@ def activation_map(net, picture, px):
     return PILImage.composite(image, grey, light.resize((px, px), PILImage.BICUBIC))
 
 
+def show_called(pictures, sure, classes, px, net=None, alt='Pictures'):
+    """A grid of [(path, class number), ...], over each what it was called, how sure that was, and what it is.
+
+    `sure` is {path: probabilities [c]}. With `net`, where it looked: see activation_map.
+    """
+    titles = []
+    for path, i in pictures:
+        p = sure[path]
+        titles.append(f'called {classes[p.argmax()]} {p.max():.2f}\nis {classes[i]}')
+    images = [activation_map(net, path, px) for path, _ in pictures] if net else pictures
+    show(images, px, titles, f'{alt}: {"; ".join(titles)}.'.replace('\n', ', '))
+
+
 # ---- Several seeds --------------------------------------------------------------------------------------------------
 
 

@@ -316,3 +316,17 @@ def test_limits_hold_95_percent():
 )
 def test_verdicts(low, high, text):
     assert arms.verdict(low, high) == text
+
+
+def test_what_was_copied_names_the_blocks_with_parameters_and_what_is_new(resnet):
+    net = utils.with_new_head(resnet, ['a', 'b'])
+    first = next(iter(net.features[-5].collect_params('.*weight').values()))
+    first.set_data(first.data() + 1)
+    table = arms.what_was_copied(net, resnet).set_index('block')
+    assert list(table.index) == [
+        *('batchnorm0', 'conv0', 'batchnorm1'),
+        *('stage1', 'stage2', 'stage3', 'stage4'),
+        *('batchnorm2', 'output'),
+    ]
+    assert list(table.index[table.weights == 'new']) == ['stage4', 'output']
+    assert table.parameters['output'] == 2 * 512 + 2

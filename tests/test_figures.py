@@ -198,6 +198,21 @@ def test_an_activation_map_is_the_picture_where_the_map_is_high_and_grey_elsewhe
     assert light.shape == (64, 64)
 
 
+@pytest.mark.parametrize('net', [None, 'a network'])
+def test_show_called(tmp_path, presented, monkeypatch, net):
+    """Each picture, or where the network looked at it, says what it was called, how sure that was, and what it is."""
+    monkeypatch.setattr(figures, 'activation_map', lambda net, path, px: Image.new('RGB', (px, px), 'red'))
+    fill(tmp_path, {'a': 2}, size=(16, 16))
+    pictures = [(tmp_path / 'a' / f'{k}.png', k) for k in range(2)]
+    sure = {path: onp.array([0.25, 0.75]) for path, _ in pictures}
+    figures.show_called(pictures, sure, ['pie', 'pea'], 16, net, alt='Two')
+    fig, alt, form = presented.pop()
+    assert (alt, form) == ('Two: called pea 0.75, is pie; called pea 0.75, is pea.', 'jpeg')
+    assert [ax.get_title() for ax in fig.axes[:2]] == ['called pea 0.75\nis pie', 'called pea 0.75\nis pea']
+    reds = [(onp.asarray(ax.images[0].get_array()) == [255, 0, 0]).all() for ax in fig.axes[:2]]
+    assert reds == [net is not None] * 2
+
+
 def test_mistakes_are_the_surest_first():
     probabilities = onp.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.55, 0.45]])
     labels = onp.array([0, 1, 0, 1, 1])

@@ -140,7 +140,7 @@ def folder_for(name):
 
 def run(notebook, name, bar):
     """Run `notebook`, and write all that it makes to build/, or nothing."""
-    with stoppable(), folder_for(name) as folder:
+    with stoppable(), bar, folder_for(name) as folder:  # a bar that is open would be drawn after the last sentence
         execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
         without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():

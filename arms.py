@@ -9,6 +9,7 @@ import mended_mxnet
 import numpy as onp
 import pandas as pd
 from mxnet import np
+from mxnet.gluon import nn
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -26,7 +27,7 @@ class Arm(NamedTuple):
 
     cut: int | str = 0  # the first block that trains
     copied: int | str = 'output'  # the first block that is random, not copied; the output always is
-    fitted: bool = False  # the head is fitted first, and then learns at the rate of all
+    fitted: bool = False  # the head is fitted first; then it learns at the rate of all, and no statistics move
 
 
 ARMS = {
@@ -75,6 +76,7 @@ def experiment(arm, source, dataset, likeness, lr, seed, num_epochs=CAP, patienc
     net = target(arm, source, dataset.classes)
     if arm.fitted:
         fitted = frozen.fit(*frozen.cut(net, 'output'), dataset, PX[likeness])
+        net.apply(keep_statistics)
     if arm.cut == 'output':
         return net, fitted
     trained, train_iter, valid_iter = prepared(net, arm.cut, dataset, PX[likeness], CROPS[likeness])
@@ -112,6 +114,12 @@ def copied(block, original):
 
 def params(block):
     return block.collect_params().values()
+
+
+def keep_statistics(block):
+    """Let a BatchNorm keep its statistics in training, as Keras advises: the head was fitted to them."""
+    if isinstance(block, nn.BatchNorm):
+        block.global_stats = True  # see utils.fix_statistics
 
 
 def prepared(net, cut, dataset, px, crops):

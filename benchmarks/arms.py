@@ -69,8 +69,12 @@ class Bench:
         recipe = functools.partial(self.row, arm or ARMS[name], per_class, lr, seed)
         return float(self.table.measure(setting, recipe).valid)
 
+    def pictures(self, per_class, seed):
+        """The Dataset with so many training pictures of each class."""
+        return self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
+
     def row(self, arm, per_class, lr, seed):
-        dataset = self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
+        dataset = self.pictures(per_class, seed)
         net, table = arms.experiment(arm, self.source, dataset, self.likeness, lr, seed)
         return {
             'valid': table.valid.max(),
@@ -129,7 +133,7 @@ class Bench:
         """Seconds of an epoch, with its look at valid, and of all before the first, with nothing in the cache."""
         ends = [time.time()]
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(frozen, 'CACHE', Path(folder)):
-            dataset = self.dataset if per_class == 'all' else arms.some_of(self.dataset, per_class, seed)
+            dataset = self.pictures(per_class, seed)
             recipe = ARMS[arm], self.source, dataset, self.likeness, START.get(arm), seed
             arms.experiment(*recipe, num_epochs=3, watch=lambda history: ends.append(time.time()))
         ends.append(time.time())

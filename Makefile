@@ -45,6 +45,7 @@ test: .venv/installed-dev
 lock:
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-extras.in -o requirements-extras.txt
 
 pretrain:
 	python data/make/pretrain/pretrain.py $(PACKED) build/pretrain --pictures 520000

@@ -29,7 +29,12 @@ from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and 
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
 from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
+from sources.download import File, fetch
 from sources.weights import check_finite, check_takes, keep_older, not_taken, read_weights, set_weights, weights_of
+
+URL, SHA1 = d2l.DATA_HUB['hotdog']
+MIRROR = 'https://apache-mxnet.s3-accelerate.amazonaws.com/gluon/dataset/hotdog.zip'
+HOTDOG = File('hotdog.zip', f'sha1:{SHA1}', (URL, MIRROR))
 
 
 def seed_everything(seed):
@@ -71,22 +76,12 @@ def find_data(data='kitchen'):
 
 def hotdog():
     """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning); their folder."""
-    url, sha1 = d2l.DATA_HUB['hotdog']
+    folder = ROOT / 'data'
     try:
-        pooch.retrieve(
-            url,
-            f'sha1:{sha1}',
-            path=ROOT / 'data',
-            fname='hotdog.zip',
-            processor=pooch.Unzip(extract_dir=str(ROOT / 'data')),
-            progressbar=True,
-        )
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f'The photographs could not be downloaded from {url} ({type(error).__name__}); '
-            'use the pictures in the box: data = "kitchen".'
-        ) from None
-    return ROOT / 'data' / 'hotdog'
+        fetch(HOTDOG, folder, pooch.Unzip(extract_dir=str(folder)))
+    except Problem as problem:
+        raise Problem(f'{problem} Or use the pictures in the box: data = "kitchen".') from None
+    return folder / 'hotdog'
 
 
 def batches(pictures, net, px, batch_size, train=False):
@@ -364,7 +359,7 @@ def forward(net, X, contexts):
     try:
         return [net(part) for part in gluon.utils.split_and_load(X, contexts, even_split=False)]
     except (MXNetError, ValueError):
-        raise not_taken(X.shape) from None
+        raise not_taken(net, X.shape) from None
 
 
 def check_labels(y, outputs):

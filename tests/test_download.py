@@ -13,6 +13,7 @@ import pytest
 from helpers import contents, fill, sentence
 
 import utils
+from sources.download import File
 from utils import find_data
 
 
@@ -44,7 +45,9 @@ def book(tmp_path, monkeypatch):
     server.url = f'http://127.0.0.1:{server.server_address[1]}/hotdog.zip'
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setattr(utils, 'ROOT', tmp_path / 'project')
-    monkeypatch.setitem(utils.d2l.DATA_HUB, 'hotdog', (server.url, hashlib.sha1(server.data).hexdigest()))
+    monkeypatch.setattr(
+        utils, 'HOTDOG', File('hotdog.zip', f'sha1:{hashlib.sha1(server.data).hexdigest()}', (server.url,))
+    )
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
@@ -52,7 +55,7 @@ def book(tmp_path, monkeypatch):
 
 
 def test_the_hash_of_the_book_is_the_one_that_we_know():
-    assert utils.d2l.DATA_HUB['hotdog'][1] == 'fba480ffa8aa7e0febbb511d181409f899b9baa5'
+    assert utils.HOTDOG.known_hash == 'sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5'
 
 
 def test_the_photographs_are_downloaded_once(book, tmp_path):
@@ -70,7 +73,7 @@ def test_a_download_that_fails_leaves_nothing_behind(book, tmp_path, monkeypatch
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             url = f'http://127.0.0.1:{free.getsockname()[1]}/hotdog.zip'
-        monkeypatch.setitem(utils.d2l.DATA_HUB, 'hotdog', (url, '0' * 40))
+        monkeypatch.setattr(utils, 'HOTDOG', utils.HOTDOG._replace(addresses=(url,)))
     book.files = {
         'not found': {},
         'another file': {'/hotdog.zip': (b'<html>Sorry', 11)},

@@ -15,12 +15,12 @@ from mxnet.gluon.model_zoo import vision
 import drawing
 import frozen
 import utils
-from sources import lite0
+from sources import lite
 
 # name: (network, px)
 NETWORKS = {
     'resnet18_v2': (vision.resnet18_v2, 32),
-    'lite0': (lite0.EfficientNetLite0, 32),
+    'lite0': (lite.EfficientNetLite, 32),
     'vgg11': (vision.vgg11, 32),
     'mobilenet': (vision.mobilenet0_25, 32),
     'squeezenet': (vision.squeezenet1_1, 224),

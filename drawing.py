@@ -18,7 +18,8 @@ from mxnet.base import MXNetError
 import frozen
 import heads
 from figures import COLORS, Described
-from problem import Problem, check_colours, check_network, check_px
+from problem import check_colours, check_network, check_px
+from sources.weights import not_taken
 
 WIDTH, MAPS, ABOVE = 870, 180, 52  # pixels: of the drawing, of the highest bar, of what is above it
 TIMES = '\N{MULTIPLICATION SIGN}'
@@ -59,7 +60,7 @@ def blocks_of(net, px):
                 shapes.append(shape)
                 weights.append(num_weights)
     except MXNetError:
-        raise Problem(f'This network can not take pictures of {px} px; take a larger px.') from None
+        raise not_taken(net, shapes[0]) from None
     sizes = [shape[1:] for shape in shapes[1:]]
     parts = by_stage(names) if 'stage1' in names else by_size(net.features, sizes, weights)
     return [Block(*facts) for facts in zip(itertools.count(), names, sizes, weights, parts)]

@@ -49,7 +49,7 @@ import utils
 from files import BUILD, hash_of, user_path, whole
 from problem import Problem, check_classes, check_network, check_number, check_pictures, check_px, first_names, say
 from sources import inherit
-from sources.weights import check_finite, set_weights, weights_of
+from sources.weights import check_finite, not_taken, set_weights, weights_of
 
 CACHE = BUILD / 'cache'
 CAP = 2 * 10**9  # bytes that the cache may hold
@@ -91,7 +91,7 @@ def cut(net, at):
     block.apply(utils.fix_statistics)
     above = heads.Net(net.features[num_frozen:], net.output)
     above.is_part = num_frozen > 0  # so it takes no pictures
-    facts = 'classes', 'px', 'mean', 'std'  # not its name: a part can't be loaded as the whole
+    facts = 'classes', 'px', 'usual_px', 'mean', 'std'  # not its name: a part can't be loaded as the whole
     return inherit(Below(block), net, facts), inherit(above, net, facts)
 
 
@@ -143,7 +143,7 @@ class Below:
             with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
                 return self.graph.infer_shape(data=(n, 3, px, px))[1][0]
         except MXNetError:
-            raise Problem(f'This network can not take pictures of {px} px; take a larger px.') from None
+            raise not_taken(self, (n, 3, px, px)) from None
 
     def features(self, pictures, px, views=0):
         """[n, ...]: what it gives for n pictures in their centre crops, kept on disk; with views, view after view.

@@ -13,6 +13,7 @@ from IPython.display import DisplayHandle, display
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from mxnet import np
+from mxnet.gluon import nn
 from PIL import Image as PILImage
 from PIL import ImageEnhance
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -142,16 +143,27 @@ def class_map(net, image):
     X = np.array(normalize(image, net.mean, net.std), ctx=weight.ctx)[None]
     maps = net.features[:-2](X)[0]  # without the average and Flatten
     called = int(net(X).argmax())
-    return np.tensordot(weight[called] - weight.mean(0), maps, 1).asnumpy()
+    evidence = np.tensordot(weight[called] - weight.mean(0), maps, 1).asnumpy()
+    return evidence[::-1, ::-1] if upside_down(net) else evidence
+
+
+def upside_down(net):
+    """Whether its maps lie upside down, as those of EfficientNet-Lite do: see sources.lite.turn."""
+    first = net.features[0]
+    return isinstance(first, nn.HybridLambda) and first._func_name == 'turn'
 
 
 def activation_map(net, picture, px):
     """The picture as an image, in colour where it speaks for what `net` calls it, in grey elsewhere; see class_map."""
-    image = centre_crop(open_picture(picture, px), px)
+    return lit(net, centre_crop(open_picture(picture, px), px))
+
+
+def lit(net, image):
+    """The activation map of a square image, as the network sees it."""
     places = onp.maximum(class_map(net, image), 0)
     light = PILImage.fromarray((255 * places / (places.max() or 1)).astype('uint8'))
     grey = ImageEnhance.Brightness(image.convert('L')).enhance(0.5).convert('RGB')
-    return PILImage.composite(image, grey, light.resize((px, px), PILImage.BICUBIC))
+    return PILImage.composite(image, grey, light.resize(image.size, PILImage.BICUBIC))
 
 
 def show_called(pictures, sure, classes, px, net=None, alt='Pictures'):

@@ -190,6 +190,19 @@ def test_the_mean_of_a_class_map_is_what_the_class_gets_more_than_all_do():
     assert evidence.mean() == pytest.approx(scores[int(net(X).argmax())] - scores.mean(), abs=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['resnet18_v2', 'efficientnet_lite0'])
+def test_a_class_map_changes_where_the_picture_does(name):
+    """In Lite0 the maps lie upside down."""
+    utils.seed_everything(0)
+    net = utils.from_scratch(['a', 'b', 'c'], name)
+    image = noise(256, 256)
+    before = figures.class_map(net, image)
+    image.paste('white', (0, 0, 64, 128))
+    change = abs(figures.class_map(net, image) - before)
+    assert onp.unravel_index(change.argmax(), change.shape) in {(row, column) for row in range(4) for column in range(2)}
+
+
 def test_an_activation_map_is_the_picture_where_the_map_is_high_and_grey_elsewhere(monkeypatch):
     monkeypatch.setattr(figures, 'class_map', lambda net, image: onp.array([[8.0, -9.0], [0.0, 4.0]]))
     white = Image.new('RGB', (64, 64), 'white')

@@ -200,7 +200,9 @@ def test_a_class_map_changes_where_the_picture_does(name):
     before = figures.class_map(net, image)
     image.paste('white', (0, 0, 64, 128))
     change = abs(figures.class_map(net, image) - before)
-    assert onp.unravel_index(change.argmax(), change.shape) in {(row, column) for row in range(4) for column in range(2)}
+    assert onp.unravel_index(change.argmax(), change.shape) in {
+        (row, column) for row in range(4) for column in range(2)
+    }
 
 
 def test_an_activation_map_is_the_picture_where_the_map_is_high_and_grey_elsewhere(monkeypatch):

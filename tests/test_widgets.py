@@ -20,7 +20,7 @@ from pictures import centre_crop
 @pytest.fixture
 def displayed(monkeypatch):
     found = []
-    monkeypatch.setattr(widgets, 'display', lambda data, raw: found.append(data))
+    monkeypatch.setattr(widgets.game, 'display', lambda data, raw: found.append(data))
     return found
 
 

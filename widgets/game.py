@@ -1,4 +1,4 @@
-"""What students touch while they wait. It runs in the browser: a kernel answers nobody while it computes a cell."""
+"""A game for the waits. It runs in the browser: a kernel answers nobody while it computes a cell."""
 
 import base64
 import io

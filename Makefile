@@ -1,4 +1,4 @@
-# make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab
+# make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab · make weights NAMES="vgg16"
 # For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,9 +9,11 @@ COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --n
 # A folder may have any name, so neither make nor the shell reads it: it goes through the environment.
 DATA ?= kitchen
 SEEDS ?= 0
+NAMES ?=
 override DATA := $(value DATA)
 override SEEDS := $(value SEEDS)
-export DATA SEEDS
+override NAMES := $(value NAMES)
+export DATA SEEDS NAMES
 unexport MPLBACKEND
 
 lesson: .venv/installed
@@ -19,6 +21,9 @@ lesson: .venv/installed
 
 lab: .venv/installed
 	$(IN) -m commands.lab
+
+weights: .venv/installed
+	$(IN) -m commands.weights
 
 quick test: export HOTDOG_BUILD = $(CURDIR)/build/test
 
@@ -55,4 +60,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson lab quick test lock pretrain kitchen
+.PHONY: lesson lab weights quick test lock pretrain kitchen

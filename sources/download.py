@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pooch
 import requests
 from tqdm.auto import tqdm
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from files import user_path
 from problem import Problem
@@ -59,11 +59,19 @@ def fetch(file, folder=None, processor=None):
 
 def reason(error):
     """Why an address failed, in a few words."""
-    if isinstance(error, requests.HTTPError):
-        return f'{error.response.status_code} {error.response.reason}'
-    if isinstance(error, (Failed, OSError, HTTPError)):
-        return str(error) if isinstance(error, Failed) else type(error).__name__
-    return 'it gives another file'
+    match error:
+        case requests.HTTPError(response=response):
+            return f'{response.status_code} {response.reason}'
+        case Failed():
+            return str(error)
+        case requests.Timeout() | ReadTimeoutError():
+            return 'no answer'
+        case ProtocolError():
+            return 'cut off'
+        case requests.RequestException() | HTTPError():
+            return type(error).__name__
+        case _:
+            return 'it gives another file'
 
 
 def stream(address, path, _):
@@ -77,8 +85,6 @@ def stream(address, path, _):
                     if out.tell() - before < SLOWEST * PATIENCE:
                         raise Failed(f'under {SLOWEST} bytes a second')
                     started, before = time.monotonic(), out.tell()
-        if size and out.tell() != size:
-            raise Failed(f'cut off after {out.tell()} of {size} bytes')
 
 
 @contextlib.contextmanager

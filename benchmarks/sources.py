@@ -1,0 +1,170 @@
+"""Which source? A head fitted to its end on each source's features, and what the features cost: for notebook 04.
+
+python -m benchmarks.sources heads [kitchen | digits | FOLDER]
+python -m benchmarks.sources seconds
+python -m benchmarks.sources tiny tiny-imagenet-200/val SAMPLES
+
+heads    accuracy on valid, and which test pictures were called right (of chosen sources only, these are ever looked
+         at), with five subsets of the training pictures; at 128 px, and kitchen also at 224: benchmarks/sources.csv
+seconds  from picture files to features, when nothing else runs: benchmarks/sources_seconds.csv
+tiny     top-1 among the 200 classes of Tiny ImageNet's 10,000 validation pictures, at each source's usual px (SAMPLES
+         has a picture of each of ImageNet's classes, see data/make/pretrain/pack.py): benchmarks/sources_tiny.csv
+
+The sources are those in the box and in packages, those downloaded that are there, and networks of random weights. A run
+that is stopped goes on.
+"""
+
+import argparse
+import contextlib
+import functools
+import time
+from pathlib import Path
+from statistics import median
+
+import mended_mxnet
+
+import numpy as onp
+from tqdm import tqdm
+
+import arms
+import frozen
+import utils
+from benchmarks.arms import hex_of
+from benchmarks.facts import data_facts
+from benchmarks.table import Table
+from problem import Problem
+from sources import NETWORKS
+
+HERE = Path(__file__).resolve().parent
+SEEDS = range(5)
+PER_CLASS = {'kitchen': 100, 'digits': 50}  # the seed decides which; of a folder, half
+PX = {'kitchen': [128, 224], 'digits': [128]}
+RANDOM = ['resnet18_v2', 'efficientnet_lite0']  # also with random weights
+
+
+class Known:
+    """What `below` gives for all pictures of a Dataset, computed once; `features` finds it by their paths."""
+
+    def __init__(self, below, dataset, px):
+        pictures = [picture for split in utils.SPLITS for picture in dataset[split]]
+        self.rows = dict(zip([path for path, _ in pictures], below.features(pictures, px)))
+
+    def features(self, pictures, px, views=0):
+        return onp.stack([self.rows[path] for path, _ in pictures])
+
+
+def pretrained():
+    """{name: network} of all sources that are here."""
+    found = {}
+    for name in NETWORKS:
+        with contextlib.suppress(Problem):  # it would have to be downloaded, and can't be
+            found[name] = utils.pretrained(name)
+    return found
+
+
+def random_weights():
+    """{name: network} of some that have learned nothing."""
+    found = {}
+    for name in RANDOM:
+        utils.seed_everything(0)
+        net = utils.from_scratch(['all'], name)
+        net(utils.np.zeros((1, 3, 64, 64)))  # makes the shapes of its weights known
+        found[f'{name}, random weights'] = net
+    return found
+
+
+# ---- Heads ----------------------------------------------------------------------------------------------------------
+
+
+def heads(data):
+    """A head on each source's features, fitted to some of the pictures."""
+    dataset = arms.digits() if data == 'digits' else utils.find_data(data)
+    name = data if data in PER_CLASS else 'folder'
+    per_class = PER_CLASS.get(data, len(dataset.train) // len(dataset.classes) // 2)
+    same = {'per_class': per_class, **data_facts(data, dataset)}
+    table = Table(HERE / 'sources.csv', ['network', 'px', 'seed', *same])
+    for network, net in (random_weights() | pretrained()).items():
+        for px in PX.get(name, [224]):
+            if all(len(table.rows(network=network, px=px, seed=seed, **same)) for seed in SEEDS):
+                continue
+            below, _ = frozen.cut(net, 'output')
+            known = Known(below, dataset, px)
+            for seed in SEEDS:
+                some = arms.some_of(dataset, per_class, seed)
+                recipe = functools.partial(fitted, net, known, some, px)
+                table.measure({'network': network, 'px': px, 'seed': seed, **same}, recipe)
+
+
+def fitted(net, known, dataset, px):
+    """{column: value} of a head on features that are known."""
+    _, above = frozen.cut(utils.with_new_head(net, dataset.classes), 'output')
+    valid = frozen.fit(known, above, dataset, px).valid.max()
+    scores = above(utils.np.array(known.features(dataset.test, px))).asnumpy()
+    return {'valid': valid, 'right': hex_of(scores.argmax(1) == frozen.labels_of(dataset.test))}
+
+
+# ---- What they cost -------------------------------------------------------------------------------------------------
+
+
+def seconds(pictures=600, runs=3):
+    """For 1,000 of kitchen's pictures, from files to features: median of some runs, and the size of the network."""
+    some = utils.find_data().train[:pictures]
+    table = Table(HERE / 'sources_seconds.csv', ['network', 'px'])
+    for network, net in pretrained().items():
+        for px in PX['kitchen']:
+            table.measure({'network': network, 'px': px}, functools.partial(clock, net, some, px, runs))
+
+
+def clock(net, pictures, px, runs):
+    below, _ = frozen.cut(net, 'output')
+    took = []
+    for _ in range(runs + 1):
+        started = time.time()
+        for _ in below.outputs(pictures, px, 0):
+            pass
+        took.append(time.time() - started)
+    numbers = sum(param.data().size for param in net.collect_params().values())
+    return {'seconds_for_1000': median(took[1:]) * 1000 / len(pictures), 'million_numbers': numbers / 10**6}
+
+
+# ---- A measure of the sources themselves ----------------------------------------------------------------------------
+
+
+def tiny(val, samples):
+    """Top-1 among the classes of Tiny ImageNet."""
+    number = {name: i for i, name in enumerate(sorted({path.name.split('_')[0] for path in samples.glob('n*')}))}
+    lines = [line.split('\t')[:2] for line in (val / 'val_annotations.txt').read_text().splitlines()]
+    pictures = [(val / 'images' / file, number[name]) for file, name in lines]
+    if len(number) != 1000:
+        raise Problem(f"{samples} has pictures of {len(number)} classes; it takes one of each of ImageNet's 1000.")
+    table = Table(HERE / 'sources_tiny.csv', ['network', 'px', 'pictures'])
+    for network, net in pretrained().items():
+        px = net.usual_px
+        setting = {'network': network, 'px': px, 'pictures': len(pictures)}
+        table.measure(setting, functools.partial(top1, net, pictures, px))
+
+
+def top1(net, pictures, px):
+    below, above = frozen.cut(net, 'output')
+    labels = frozen.labels_of(pictures)
+    classes = onp.unique(labels)
+    parts = tqdm(below.outputs(pictures, px, 0), leave=False)
+    called = [classes[above(utils.np.array(X)).asnumpy()[:, classes].argmax(1)] for X in parts]
+    return {'top1': (onp.concatenate(called) == labels).mean()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('part', choices=['heads', 'seconds', 'tiny'])
+    parser.add_argument('arguments', nargs='*')
+    args = parser.parse_args()
+    if args.part == 'heads':
+        heads(*args.arguments or ['kitchen'])
+    elif args.part == 'seconds':
+        seconds()
+    else:
+        tiny(*map(Path, args.arguments))
+
+
+if __name__ == '__main__':
+    main()

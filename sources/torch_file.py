@@ -17,10 +17,10 @@ def read_tensors(path):
     """{name: array} of a file of weights that PyTorch wrote; ValueError for any other."""
     with open(path, 'rb') as file:
         try:
-            if zipfile.is_zipfile(file):
+            beginning = file.read(len(BEGINNING))
+            if beginning.startswith(b'PK'):
                 return dict(tensors_in_zip(zipfile.ZipFile(file)))
-            file.seek(0)
-            if file.read(len(BEGINNING)) != BEGINNING:
+            if beginning != BEGINNING:
                 raise ValueError('it does not begin like one')
             _, _, records, keys = (read_pickle(file) for _ in range(4))
             return dict(tensors_in(file.read(), keys, records))
@@ -93,7 +93,7 @@ def read_pickle(file):
                 marks.append(len(stack))
             case 'TUPLE':
                 stack.append(tuple(pop(marks.pop())))
-            case 'TUPLE1' | 'TUPLE2':
+            case 'TUPLE1' | 'TUPLE2' | 'TUPLE3':
                 stack.append(tuple(pop(-int(opcode.name[-1]))))
             case 'APPENDS':
                 items = pop(marks.pop())

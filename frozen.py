@@ -130,6 +130,7 @@ class Below:
 
     def __init__(self, block):
         self.block = hybridize(block)
+        block.collect_params().setattr('_var', None)  # those of before the first picture know no shape
         self.graph = block(sym.var('data').as_np_ndarray())
         self.key = fingerprint(what_it_computes(block, self.graph), reading.code_of(Below.pixels))
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,11 +45,12 @@ def fetch(file, folder=None, processor=None):
     failed = []
     for address in addresses:
         try:
-            return pooch.retrieve(address, file.known_hash, file.name, folder, processor, stream)
+            return pooch.retrieve(address, file.known_hash, file.name, folder, processor, partial(stream, file.name))
         except (requests.RequestException, HTTPError, ValueError) as error:
             failed.append(f'{address} ({reason(error)})')
         except OSError as error:
-            raise Problem(f'{folder / file.name} could not be written ({error.strerror}); free some space.') from None
+            why = error.strerror or type(error).__name__
+            raise Problem(f'{folder / file.name} could not be written ({why}); free some space or mend it.') from None
     path = folder / file.name
     there = 'what you have there is another file or cut off; ' if path.is_file() else ''
     raise Problem(
@@ -74,11 +76,11 @@ def reason(error):
             return 'it gives another file'
 
 
-def stream(address, path, _):
+def stream(name, address, path, _):
     """Write what is at the address to `path`, with a progress bar. Raises RequestException, HTTPError or OSError."""
     with opened(address) as (source, size), open(path, 'wb') as out:
         started, before = time.monotonic(), 0
-        with tqdm(desc=address.split('/')[-1], total=size, unit='B', unit_scale=True, leave=False) as bar:
+        with tqdm(desc=name, total=size, unit='B', unit_scale=True, leave=False) as bar:
             while part := source.read1(2**18):  # what has come: one byte, if only one has
                 bar.update(out.write(part))
                 if time.monotonic() - started > PATIENCE:

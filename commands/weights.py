@@ -32,8 +32,9 @@ def main(*arguments):
         except Problem as problem:
             say(f'{name}: {problem}')
             missing += 1
-    say(f'For a class, serve them: python -m http.server --directory {download.CACHE}')
-    say('On each other machine: make weights HOTDOG_WEIGHTS=http://ADDRESS:8000')
+    if missing < len(names):
+        say(f'For a class, serve them: python -m http.server --directory {download.CACHE}')
+        say('On each other machine: make weights HOTDOG_WEIGHTS=http://ADDRESS:8000')
     return not missing
 
 

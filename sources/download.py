@@ -54,8 +54,8 @@ def fetch(file, folder=None, processor=None):
     path = folder / file.name
     there = 'what you have there is another file or cut off; ' if path.is_file() else ''
     raise Problem(
-        f'{file.name} could not be downloaded from {", nor from ".join(failed)}; {there}download it by hand and put it '
-        f'there as {path}.'
+        f'{file.name} could not be downloaded from {", nor from ".join(failed)}; {there}download it by hand and keep '
+        f'it as {path}.'
     )
 
 

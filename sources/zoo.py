@@ -10,11 +10,12 @@ from mxnet.gluon import nn
 from mxnet.gluon.model_zoo import vision
 from safetensors.numpy import load_file
 
+from problem import Problem
 from sources.download import File, fetch
 from sources.torch_file import read_tensors, to_gluon
 
 
-def file(name, sha256, *addresses):
+def published(name, sha256, *addresses):
     return File(name, f'sha256:{sha256}', addresses)
 
 
@@ -23,24 +24,24 @@ def hugging_face(path):
     return f'https://huggingface.co/{path}', f'https://hf-mirror.com/{path}'
 
 
-RESNET18_V2 = file(
+RESNET18_V2 = published(
     'resnet18-v2-7.onnx',
     '3b4d048057854022232aa20bf68262e31718ab7119a17f920b8a2dc1433f824b',
     'https://huggingface.co/onnxmodelzoo/resnet18-v2-7/resolve/main/resnet18-v2-7.onnx',
     'https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/validated/vision/classification/resnet/model/'
     'resnet18-v2-7.onnx',
 )
-RESNET18_V1 = file(
+RESNET18_V1 = published(
     'resnet18.tv_in1k.safetensors',
     '694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81',
     *hugging_face('timm/resnet18.tv_in1k/resolve/bbd144b3e5565108aad885f145491d11bc6ce807/model.safetensors'),
 )
-VGG16 = file(
+VGG16 = published(
     'vgg16.tv_in1k.safetensors',
     '57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8',
     *hugging_face('timm/vgg16.tv_in1k/resolve/b8d8aa2dd860af9233c8c67385a8097fd6c35d3f/model.safetensors'),
 )
-INCEPTION_V3 = file(
+INCEPTION_V3 = published(
     'inception_v3_google-0cc3c7bd.pth',
     '0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef',
     'https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth',
@@ -49,7 +50,11 @@ INCEPTION_V3 = file(
 
 def weights(file, convert):
     """{Gluon's name: array} of a file, which is downloaded if need be. Raises Problem."""
-    return convert(read(fetch(file)))
+    path = fetch(file)
+    try:
+        return convert(read(path))
+    except (KeyError, ValueError) as error:
+        raise Problem(f'{path} does not hold what was expected ({error}); take another network.') from None
 
 
 def read(path):

@@ -131,7 +131,7 @@ def test_an_address_that_fails_and_the_next_one(server, file, tmp_path, monkeypa
     text = sentence(fetch, file, tmp_path)
     assert time.monotonic() - started < 3
     assert f'weights.bin could not be downloaded from {server.address}{expected}, nor from' in text
-    assert '/b (404 Not Found)' in text and f'put it there as {tmp_path / "weights.bin"}.' in text
+    assert '/b (404 Not Found)' in text and f'keep it as {tmp_path / "weights.bin"}.' in text
     assert [path.name for path in tmp_path.iterdir()] == ['good']
 
 
@@ -241,6 +241,8 @@ def test_make_weights_goes_on_where_one_fails(downloaded, tmp_path, capsys):
     )
     assert f'http.server --directory {tmp_path}' in lines[2] and 'HOTDOG_WEIGHTS=http' in lines[3] and len(lines) == 4
     assert commands.weights.main('one') is True
+    capsys.readouterr()
+    assert commands.weights.main('two') is False and len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_make_weights_by_name(downloaded, monkeypatch, capsys):

@@ -136,6 +136,13 @@ def test_from_a_file_to_a_saved_network(served, tmp_path, name):
     assert utils.predict(utils.load(tmp_path / 'net.safetensors'), picture) == expected and {*expected} == {'a', 'b'}
 
 
+def test_a_file_with_other_names(served, monkeypatch):
+    monkeypatch.setitem(SHAPES, 'resnet18_v2_imagenet', {'resnetv99_conv0_weight': [64, 3, 7, 7]})
+    served('resnet18_v2_imagenet')
+    text = sentence(utils.pretrained, 'resnet18_v2_imagenet')
+    assert "resnet18-v2-7.onnx does not hold what was expected ('resnetv22_batchnorm0_running_mean')" in text
+
+
 def test_a_file_that_can_not_be_had(tmp_path, monkeypatch):
     file = zoo.VGG16._replace(addresses=(str(tmp_path / 'nowhere'),))
     monkeypatch.setattr(download, 'CACHE', tmp_path)

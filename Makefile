@@ -1,4 +1,5 @@
 # make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab · make weights NAMES="vgg16"
+# make classifier DATA=folder MINUTES=10 OUT=folder AGAIN=1 · make label CLASSIFIER=folder DATA=folder OUT=labels.csv COPY=folder
 # For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,10 @@ NAMES ?=
 override DATA := $(value DATA)
 override SEEDS := $(value SEEDS)
 override NAMES := $(value NAMES)
-export DATA SEEDS NAMES
+override OUT := $(value OUT)
+override COPY := $(value COPY)
+override CLASSIFIER := $(value CLASSIFIER)
+export DATA SEEDS NAMES MINUTES OUT AGAIN CLASSIFIER COPY
 unexport MPLBACKEND
 
 lesson: .venv/installed
@@ -21,6 +25,12 @@ lesson: .venv/installed
 
 lab: .venv/installed
 	$(IN) -m commands.lab
+
+classifier: .venv/installed
+	$(IN) -m commands.classify
+
+label: .venv/installed
+	$(IN) -m commands.label
 
 weights: .venv/installed
 	$(IN) -m commands.weights
@@ -60,4 +70,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson lab weights quick test lock pretrain kitchen
+.PHONY: lesson lab classifier label weights quick test lock pretrain kitchen

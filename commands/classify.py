@@ -1,0 +1,149 @@
+"""From a folder of photographs, a folder per class, to a classifier in a folder of its own, with a report on it.
+
+python -m commands.classify [kitchen | hotdog | FOLDER]      (or: make classifier DATA=FOLDER MINUTES=10)
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import onnx
+
+import classifier
+import export
+import report
+import utils
+from commands.lesson import asked_data, open_page
+from files import BUILD, label_of, user_path
+from folders import SPLITS
+from problem import Problem, say
+
+NAME = 'classifier.onnx'
+
+
+# ---- What is asked for ----------------------------------------------------------------------------------------------
+
+
+def asked_minutes():
+    """The minutes that it may take; 0 for a head only. Raises Problem."""
+    text = os.environ.get('MINUTES') or '0'
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < 10**6:
+            return float(text)
+    raise Problem(f'MINUTES is {text!r}; give a number of minutes, such as MINUTES=10, or leave it away.')
+
+
+def asked_folder(data):
+    """The folder that it is written to. Raises Problem if that holds something else, or itself without AGAIN=1."""
+    out = os.environ.get('OUT')
+    folder = user_path(out).absolute() if out else BUILD / f'classifier-{label_of(data)}'
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return folder
+    found = trained_on(folder)
+    if found is None:
+        raise Problem(f'{folder} is there already, and no classifier; give another folder: OUT=folder.')
+    if found != label_of(data):
+        raise Problem(f'{folder} is the classifier of {found}; give another folder: OUT=folder.')
+    if os.environ.get('AGAIN') != '1':
+        raise Problem(f'{folder} is there already; add AGAIN=1 to replace it, or give another: OUT=folder.')
+    return folder
+
+
+def trained_on(folder):
+    """The name of the pictures that the classifier in a folder was trained on; None if it is none."""
+    with contextlib.suppress(Exception):  # whatever is in the file
+        model = onnx.load(folder / NAME, load_external_data=False)
+        return {fact.key: fact.value for fact in model.metadata_props}.get('data')
+    return None
+
+
+# ---- What is done ---------------------------------------------------------------------------------------------------
+
+
+def say_what_comes(dataset):
+    """Print how many pictures there are, and how long the head will take."""
+    counts = [len(dataset[split]) for split in SPLITS]
+    seconds = sum(counts) * classifier.pace(classifier.SOURCE, dataset.train)
+    many = ', '.join(f'{n} for {split}' for split, n in zip(SPLITS, counts))
+    say(
+        f'{len(dataset.classes)} classes, {many}: about {in_words(seconds)}, less if the features are kept from before.'
+    )
+
+
+def in_words(seconds):
+    return f'{max(1, round(seconds))} s' if seconds < 100 else f'{round(seconds / 60)} min'
+
+
+@contextlib.contextmanager
+def interruptible():
+    """In here Ctrl-C ends what is tried, and what was best so far is kept."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say('Stopped; the best so far is kept.')
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def trained(dataset, minutes):
+    """The Search, and the temperature by which its best is divided now."""
+    started = time.time()
+    search = classifier.Search(classifier.Task(dataset))
+    if minutes:
+        with interruptible():
+            search.go_on(started + 60 * minutes)
+    T = classifier.temperature(search.best.log_p, search.task.labels)
+    classifier.soften(search.best.net, T)
+    return search, T
+
+
+def write(folder, data, search, T):
+    """Write all files of the classifier to `folder`; what was there is kept beside it. Raises OSError and Problem."""
+    net = search.best.net
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'{folder.name[:60]}.', suffix='.partial', dir=folder.parent) as partial:
+        made = Path(partial, 'made')
+        made.mkdir()
+        utils.save(net, made / 'classifier.safetensors', net.px)
+        export.leave(net, net.px, made, data=label_of(data))
+        (made / 'report.html').write_text(report.page(label_of(data), search, T), 'utf8', 'backslashreplace')
+        keep_older_folder(folder)
+        made.rename(folder)
+
+
+def keep_older_folder(folder):
+    """If a classifier is there, give its folder another name: something of the user's may be in it, too."""
+    if folder.is_dir() and any(folder.iterdir()):
+        names = (folder.with_name(f'{folder.name}.previous{k}') for k in ['', *range(2, 10**6)])
+        older = next(name for name in names if not os.path.lexists(name))
+        folder.rename(older)
+        say(f'{folder.name} was there already; that one is now {older.name}.')
+
+
+def main(*arguments):
+    """All of it, from what is asked for to the report. Raises Problem."""
+    data, minutes = asked_data(arguments), asked_minutes()
+    folder = asked_folder(data)
+    dataset = utils.find_data(data)
+    say_what_comes(dataset)
+    try:
+        search, T = trained(dataset, minutes)
+        write(folder, data, search, T)
+    except OSError as error:
+        raise Problem(
+            f'{folder} could not be written ({error}); free some space or give another: OUT=folder.'
+        ) from None
+    say(f'The classifier is in {folder}, and report.html there says how good it is.')
+    open_page(folder / 'report.html')
+
+
+if __name__ == '__main__':
+    try:
+        main(*sys.argv[1:])
+    except Problem as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,110 @@
+"""Label pictures with a classifier: a table of file, class and confidence, the unsure first.
+
+python -m commands.label      (or: make label CLASSIFIER=folder DATA=folder [OUT=labels.csv] [COPY=folder])
+
+With COPY the pictures are copied into a folder per class, too; nothing is ever moved or overwritten.
+"""
+
+import contextlib
+import filecmp
+import itertools
+import os
+import shutil
+import sys
+
+import pandas as pd
+from tqdm import tqdm
+
+import frozen
+import utils
+from commands.lesson import whole_path
+from files import BUILD, label_of, user_path, whole
+from folders import Pictures, check_files, files_below
+from problem import Problem, say
+from sources.weights import keep_older
+
+
+def asked_path(name, example):
+    """The path in a variable, by which make hands it on. Raises Problem if there is none."""
+    if not os.environ.get(name):
+        raise Problem(f'{name} is not given; type make label CLASSIFIER=build/classifier-NAME {example}.')
+    return user_path(whole_path(os.environ[name]))
+
+
+def unsorted_pictures(folder):
+    """All pictures in a folder and below, as [(path, 0), ...]; what can't be read is named. Raises Problem."""
+    if not folder.is_dir():
+        raise Problem(f'There is no folder {folder}; give one with pictures: DATA=folder.')
+    paths = sorted(files_below(folder, [], set()))
+    pictures = check_files(folder, [(path, 0) for path in paths], {})
+    if not pictures:
+        raise Problem(f'There are no pictures in {folder}; give a folder that has some: DATA=folder.')
+    return Pictures(pictures, None)
+
+
+def labels_of(net, pictures, folder):
+    """A table with a row for each picture: its file, class and confidence, the unsure first."""
+    below, above = frozen.cut(net, 'output')
+    p, _ = utils.predictions(above, below.batches(pictures, net.px, frozen.BATCH))
+    files = [str(path.relative_to(folder)) for path, _ in pictures]
+    classes = [net.classes[i] for i in p.argmax(1)]
+    table = pd.DataFrame({'file': files, 'class': classes, 'confidence': p.max(1).round(4)})
+    return table.sort_values('confidence', kind='stable')
+
+
+def write(table, path):
+    """Raises Problem."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as partial:
+            table.to_csv(partial, index=False, errors='surrogateescape')
+            keep_older(path)
+    except OSError as error:
+        raise Problem(f'{path} can not be written ({error}); free some space or give another: OUT=file.') from None
+
+
+def copy_all(table, folder, to):
+    """Copy each picture to a folder of its class. Raises Problem."""
+    try:
+        for file, name in tqdm([*zip(table['file'], table['class'])], 'copying', leave=False):
+            (to / name).mkdir(parents=True, exist_ok=True)
+            copy(folder / file, to / name)
+    except OSError as error:
+        raise Problem(f'{to} can not be filled ({error}); free some space or give another: COPY=folder.') from None
+
+
+def copy(path, folder):
+    """Copy a file to `folder`, under its name or, where another file has it, 'name 2', and so on."""
+    names = itertools.chain([path.name], (f'{path.stem} {k}{path.suffix}' for k in itertools.count(2)))
+    for place in map(folder.joinpath, names):
+        if not os.path.lexists(place):
+            with whole(place) as partial:
+                shutil.copyfile(path, partial)
+            return
+        with contextlib.suppress(OSError):  # what is there is a folder, or may not be read
+            if filecmp.cmp(path, place, shallow=False):  # copied before
+                return
+
+
+def main():
+    """All of it. Raises Problem."""
+    folder = asked_path('DATA', 'DATA=folder')
+    net = utils.load(asked_path('CLASSIFIER', f'DATA={folder}') / 'classifier.safetensors')
+    pictures = unsorted_pictures(folder)
+    table = labels_of(net, pictures, folder)
+    out = os.environ.get('OUT')
+    path = user_path(whole_path(out)) if out else BUILD / f'labels-{label_of(folder)}.csv'
+    write(table, path)
+    say(f'{len(table)} pictures are labelled in {path}, the unsure first:')
+    say(', '.join(f'{n} {name}' for name, n in table['class'].value_counts().items()))
+    if os.environ.get('COPY'):
+        to = asked_path('COPY', '')
+        copy_all(table, folder, to)
+        say(f'They are copied to {to}, into a folder for each class.')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except Problem as problem:
+        sys.exit(str(problem))

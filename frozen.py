@@ -13,18 +13,11 @@ Afterwards `net` is the trained network: `above` shares its blocks. Shapes: n pi
 """
 
 import contextlib
-import copy
-import functools
 import hashlib
 import itertools
 import json
-import math
 import mmap
 import os
-import re
-import shutil
-import stat
-import time
 from importlib.metadata import version
 from numbers import Integral
 
@@ -33,9 +26,8 @@ import mended_mxnet
 import numpy as onp
 import pandas as pd
 import psutil
-from mxnet import autograd, gluon, io, nd, np, sym
+from mxnet import autograd, gluon, np, npx, sym
 from mxnet.base import MXNetError
-from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import nn
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
@@ -43,18 +35,28 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
+import cache
+import fast
 import heads
 import pictures as reading
 import utils
-from files import BUILD, hash_of, user_path, whole
-from problem import Problem, check_classes, check_network, check_number, check_pictures, check_px, first_names, say
+from files import BUILD, hash_of, user_path
+from problem import (
+    Problem,
+    check_classes,
+    check_network,
+    check_number,
+    check_pictures,
+    check_px,
+    first_names,
+    one_line,
+    say,
+)
 from sources import inherit
-from sources.weights import check_finite, not_taken, set_weights, weights_of
+from sources.weights import check_finite, check_takes, not_taken, set_weights, weights_of
 
 CACHE = BUILD / 'cache'
-CAP = 2 * 10**9  # bytes that the cache may hold
-BATCH, DAY = 32, 24 * 3600
-KEY = r'[0-9a-f]{40}\.npy'  # the name of a file in the cache
+BATCH = 32  # pictures that MXNet computes at once
 STRENGTHS = 10.0 ** onp.arange(-6, 5)  # the grid of C
 LEAST_VALID = 100  # pictures; an accuracy on fewer says too little
 
@@ -132,11 +134,46 @@ class Below:
         self.block = hybridize(block)
         block.collect_params().setattr('_var', None)  # those of before the first picture know no shape
         self.graph = block(sym.var('data').as_np_ndarray())
-        self.key = fingerprint(what_it_computes(block, self.graph), reading.code_of(Below.pixels))
+        self.operators = what_it_computes(block, self.graph)
+        self.runtime = fast.runtime() if utils.devices()[0] == npx.cpu() else None  # None: MXNet
+        self.compiled = {}
+
+    @property
+    def key(self):
+        """A text that says what it computes, and by what."""
+        return fingerprint(self.operators, reading.code_of(Below.images), self.runtime, fast.code(), BATCH)
 
     def __call__(self, X):
+        X = np.array(X, dtype='float32').asnumpy()
+        check_takes(self.block, X.shape)
+        rows = self.through(X, X.shape[1:])
+        return np.array(onp.stack([*rows]), ctx=utils.devices()[0])
+
+    def through(self, images, shape):
+        """Yield what it gives for each of the images in that shape; it computes while the next ones are read."""
+        compiled = self.compiled_for(shape)
+        return compiled.outputs(images) if compiled else self.through_mxnet(images)
+
+    def through_mxnet(self, images):
+        images = iter(images)
+        batches = iter(lambda: [*itertools.islice(images, BATCH)], [])
+        for Y in utils.one_behind(self.in_mxnet(onp.stack(batch)) for batch in batches):
+            yield from Y.asnumpy()
+
+    def in_mxnet(self, X):
         with autograd.pause():  # predict mode
-            return self.block(np.array(X, dtype='float32', ctx=utils.devices()[0]))
+            return self.block(np.array(X, ctx=utils.devices()[0]))
+
+    def compiled_for(self, shape):
+        """It, compiled for pictures [3, height, width]; None, and the first time a sentence, if MXNet has to run it."""
+        place = os.getpid(), shape
+        if self.runtime and place not in self.compiled:
+            try:
+                self.compiled = {place: fast.Compiled(self.block, shape)}
+            except Exception as error:  # whatever OpenVINO has against this machine or this network
+                say(f'OpenVINO does not run this frozen part, but MXNet, which is slower ({one_line(error, 200)}).')
+                self.runtime = None
+        return self.compiled[place] if self.runtime else None
 
     def shape(self, n, px):
         """The shape [n, ...] of what it gives for n pictures; nothing is computed. Raises Problem."""
@@ -154,10 +191,10 @@ class Below:
         X = self.kept(pictures, px, views)
         if X is not None:
             return X
-        size = size_of(self.shape(len(pictures) * max(views, 1), px))
+        size = cache.size_of(self.shape(len(pictures) * max(views, 1), px))
         if size > psutil.virtual_memory().available:
             raise Problem(f'The memory cannot hold {size / 1e9:.2g} GB of features; cut later or take fewer pictures.')
-        return onp.concatenate([*self.outputs(pictures, px, views)])
+        return onp.stack([*self.outputs(pictures, px, views, self.rows(pictures, views))])
 
     def batches(self, pictures, px, batch_size, train=False, views=0):
         """Batches of what it gives for [(path, class number), ...]: to train the part above or, in order, to test it.
@@ -170,7 +207,7 @@ class Below:
 
         def read(rows):
             if X is None:
-                return self(self.pixels(pictures, px, views, rows))
+                return onp.stack([*self.outputs(pictures, px, views, rows)])
             part = X[rows]
             X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
             return part
@@ -188,19 +225,12 @@ class Below:
             raise Problem(f'views is {views}; give 1000 at most.')
         shape = self.shape(len(pictures) * max(views, 1), px)
         path = CACHE / f'{self.name(pictures, px, views)}.npy'
-        X = read_array(path, shape)
+        X = cache.read_array(path, shape)
         if X is not None:
             return X
-        try:
-            make_room(size_of(shape))
-            write_array(path, shape, self.outputs(pictures, px, views))
-        except OSError as error:
-            say(
-                f'What the frozen part gives is not kept, but computed anew each time ({error}); free some space, cut '
-                'later or take fewer pictures to have it once.'
-            )
-            return None
-        return read_array(path, shape)
+        if self.runtime and not self.compiled_for((3, px, px)):
+            return self.kept(pictures, px, views)  # what MXNet gives has a name of its own
+        return cache.keep(path, shape, self.outputs(pictures, px, views, self.rows(pictures, views)))
 
     def name(self, pictures, px, views):
         """A text for each different thing that it may give: who asks for the same again finds it."""
@@ -209,22 +239,24 @@ class Below:
         colours = [float(value) for value in [*self.mean, *self.std]]
         return fingerprint(contents, names, self.key, colours, int(px), int(views), reading.code())
 
-    def outputs(self, pictures, px, views):
-        """Yield what it gives, batch by batch; MXNet computes one in the background while the next is read."""
-        num_rows = len(pictures) * max(views, 1)
-        starts = tqdm(range(0, num_rows, BATCH), 'frozen part', unit='batch', leave=False)
-        rows = (range(i, min(i + BATCH, num_rows)) for i in starts)
-        for Y in utils.one_behind(self(self.pixels(pictures, px, views, some)) for some in rows):
-            yield Y.asnumpy()
+    def outputs(self, pictures, px, views, rows):
+        """Yield what it gives for each of the rows."""
+        return self.through(self.images(pictures, px, views, rows), (3, px, px))
+
+    def rows(self, pictures, views):
+        """The numbers of all rows, with a bar: all pictures, then all in their next view, and so on."""
+        return tqdm(range(len(pictures) * max(views, 1)), 'frozen part', unit='picture', leave=False)
 
     def pixels(self, pictures, px, views, rows):
-        """[n, 3, px, px]: the pixels of the rows, which are all pictures, then all in their next view, and so on."""
-        images = []
+        """[n, 3, px, px]: the pixels of the rows."""
+        return onp.stack([*self.images(pictures, px, views, rows)])
+
+    def images(self, pictures, px, views, rows):
+        """Yield the pixels [3, px, px] of each of the rows."""
         for row in rows:
             number, i = divmod(row, len(pictures))
             image = reading.view(user_path(pictures[i][0]), px, number if views else None)
-            images.append(reading.normalize(image, self.mean, self.std))
-        return onp.stack(images)
+            yield reading.normalize(image, self.mean, self.std)
 
 
 class Batches(gluon.data.BatchSampler):
@@ -345,139 +377,3 @@ def what_it_computes(block, graph):
         else:
             found.append((node['op'], node.get('attrs'), [output[:2] for output in node['inputs']]))
     return found
-
-
-# ---- The cache ------------------------------------------------------------------------------------------------------
-
-
-def size_of(shape):
-    """The bytes of an array of that shape in float32."""
-    return 4 * math.prod(shape)
-
-
-def read_array(path, shape):
-    """The array in the file, on disk and not in memory; None if it is not there, or not one of float32 in `shape`."""
-    try:
-        if not path.is_file():
-            return None
-        X = onp.lib.format.open_memmap(path, mode='r')
-    except Exception:  # whatever its bytes are
-        return None
-    with contextlib.suppress(OSError):  # another user's
-        os.utime(path)  # just used: it will be the last to be removed
-    return X if X.shape == shape and X.dtype == '<f4' and X.flags.c_contiguous else None
-
-
-def files_of_ours(pattern):
-    """[(time of the last use, bytes, path), ...] in the cache; no folder, no link, nothing of another kind of name."""
-    found = []
-    for path in CACHE.iterdir():
-        with contextlib.suppress(OSError):
-            facts = path.lstat()
-            if stat.S_ISREG(facts.st_mode) and re.fullmatch(pattern, path.name):
-                found.append((facts.st_mtime, facts.st_size, path))
-    return sorted(found)
-
-
-def make_room(size):
-    """Make room for so many bytes in the cache: the files not used for longest go. Raises OSError if that's not enough.
-
-    What somebody is writing stays, and so does what isn't ours.
-    """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for used, _, path in files_of_ours(KEY + r'\.\w+\.partial'):
-        if time.time() - used > DAY:  # whoever wrote it was killed
-            removed(path)
-    files = files_of_ours(KEY)
-    total = sum(used for _, used, _ in files)
-    room = min(CAP, shutil.disk_usage(CACHE).free + total)
-    if size <= room:
-        for _, freed, path in files:
-            if size + total > room and removed(path):
-                total -= freed
-    if size + total > room:
-        raise OSError(f'it takes {size / 1e9:.2g} GB, and the cache {CACHE} holds {room / 1e9:.2g} GB')
-
-
-def removed(path):
-    """Remove a file; whether it is gone now, for another user's may have to stay."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        return True
-    return False
-
-
-def write_array(path, shape, parts):
-    """Write the array of `shape` that comes in `parts` to `path`: whole or not at all, and never all in memory."""
-    with whole(path) as partial, open(partial, 'wb') as file:
-        onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
-        for part in parts:
-            file.write(part.tobytes())
-
-
-# ---- The frozen part in 8-bit integers ----------------------------------------------------------------------
-
-
-def int8(below, pictures, px):
-    """`below` in 8-bit integers, calibrated on up to 16 training pictures: much faster on a CPU, and nearly the same.
-
-    Where that can't run, or is not nearly the same, it is `below` as it was, and one sentence says so.
-    """
-    if not isinstance(below.block, gluon.HybridBlock):  # it is in 8-bit integers
-        return below
-    check_px(px)
-    check_pictures(pictures)
-    some = pictures[:: len(pictures) // 16 + 1]  # in many one has extreme numbers, and all are rounded to their scale
-
-    @functools.cache  # made at its first use: never, if all is in the cache
-    def quantized():
-        return quantize(below.block, below.pixels(some, px, 0, range(len(some))))
-
-    small = copy.copy(below)
-    small.block = lambda X: quantized()(X)
-    code = [reading.code_of(function) for function in (int8, quantize, int8_network)]
-    small.key = fingerprint('int8', code, below.name(some, px, views=0))
-    return small
-
-
-def quantize(block, X, least=0.99):
-    """`block` as a function in 8-bit integers; `block` itself, where their mean cosine on X is under `least`."""
-    try:
-        block.hybridize(False)  # so that it can be copied
-        net = mended_mxnet.without_numpy(int8_network, copy.deepcopy(block), weights_of(block), X)
-
-        def in_int8(X):
-            return mended_mxnet.without_numpy(net, X.as_nd_ndarray()).as_np_ndarray()
-
-        A, B = (f(np.array(X)).asnumpy().reshape(len(X), -1) for f in (in_int8, hybridize(block)))
-        cosine = ((A * B).sum(1) / onp.linalg.norm(A, axis=1) / onp.linalg.norm(B, axis=1)).mean()
-    except Exception as error:  # whatever MXNet has against this machine or this network
-        say(f"8-bit integers don't work here ({type(error).__name__}): the frozen part runs in float32.")
-        return hybridize(block)
-    if cosine >= least:
-        return in_int8
-    say(f'8-bit integers change too much (mean cosine {cosine:.2f}): the frozen part runs in float32.')
-    return block
-
-
-def int8_network(block, weights, X):
-    """`block` with {name: array} weights, quantised and calibrated on X [n, 3, px, px]; it changes `block`."""
-
-    def rename(layer):
-        if hasattr(layer, '_op_name'):  # a convolution remembers the NumPy name of its operator ...
-            layer._op_name = layer._op_name.capitalize()
-
-    block.apply(rename)
-    block.collect_params().setattr('_var', None)  # ... and a parameter its NumPy symbol
-    block.initialize(force_reinit=True)
-    set_weights(block, weights)
-    simple = itertools.takewhile(
-        lambda layer: isinstance(layer, (nn.BatchNorm, nn.Activation, *heads.TOP)), reversed(block)
-    )
-    quantized = quantize_net_v2(
-        block,
-        calib_data=io.NDArrayIter(nd.array(X), batch_size=min(8, len(X))),
-        calib_mode='naive',
-        exclude_layers_match=[layer.name for layer in simple],  # the last ones: in float
-    )
-    return hybridize(quantized)

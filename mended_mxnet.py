@@ -15,9 +15,8 @@ if 'mxnet' in sys.modules and 'npx' not in globals():  # the latter, where this 
         'put "import utils" above "import mxnet".'
     )
 
-# MXNet reads these when it is imported; by itself it leaves half of the cores idle where a core has one thread only
+# MXNet reads this when it is imported; by itself it leaves half of the cores idle where a core has one thread only
 os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
-os.environ.setdefault('MXNET_DISABLE_MKLDNN_FUSE_CONV_BN', '1')  # or frozen.int8 rounds after fusing, and loses much
 
 import gluoncv.data  # noqa: F401
 from mxnet import npx, util
@@ -49,12 +48,3 @@ def concatenate(self, F, X):
 HybridConcurrent.hybrid_forward = concatenate  # Inception, SqueezeNet, DenseNet
 mobilenet.RELU6.hybrid_forward = lambda self, F, X: X.clip(0, 6)
 mobilenet.LinearBottleneck.hybrid_forward = lambda self, F, X: self.out(X) + X if self.use_shortcut else self.out(X)
-
-
-def without_numpy(function, *args):
-    """function(*args) with NumPy semantics off, for MXNet's quantisation knows old arrays only; on again afterwards."""
-    npx.reset_np()
-    try:
-        return function(*args)
-    finally:
-        npx.set_np()

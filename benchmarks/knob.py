@@ -43,7 +43,6 @@ def above_cut(dataset, px, lr, num_epochs, at, empty=False):
     utils.seed_everything(0)
     net = utils.with_new_head(utils.pretrained(), dataset.classes)
     below, above = frozen.cut(net, at)
-    below = frozen.int8(below, dataset.train, px)
     train_iter = below.batches(dataset.train, px, BATCH, train=True)
     valid_iter = below.batches(dataset.valid, px, BATCH)
     history = utils.train(above, train_iter, valid_iter, num_epochs, lr)

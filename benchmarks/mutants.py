@@ -29,6 +29,7 @@ from problem import Problem, check_number
 
 OUT = Path(__file__).resolve().with_name('mutants.csv')
 MODULES = ['utils.py', 'pictures.py', 'exif.py', 'folders.py', 'frozen.py', 'heads.py']
+MODULES += ['fast.py', 'cache.py', 'onnx_graph.py']
 MODULES += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / 'sources').glob('*.py'))]
 SEED, LINES = 0, 60
 COPIED = shutil.ignore_patterns('.git', '.venv*', 'build', '__pycache__', '.pytest_cache', '*.partial')

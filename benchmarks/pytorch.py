@@ -8,7 +8,7 @@ from files import BUILD
 from folders import SPLITS
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem
-from sources import MEAN, NETWORKS, STD
+from sources import MEAN, NETWORKS, STD, lite
 
 sys.path.append(str(BUILD / 'torch'))  # last, for PyTorch brings versions of other packages along
 
@@ -28,8 +28,8 @@ BATCH = 32
 class Pictures(torch.utils.data.Dataset):
     """(numbers [3, px, px], class number) of each picture, normalised; with train in a random crop."""
 
-    def __init__(self, pictures, px, train=False):
-        self.pictures, self.px = pictures, px
+    def __init__(self, pictures, px, train=False, mean=MEAN, std=STD):
+        self.pictures, self.px, self.mean, self.std = pictures, px, mean, std
         self.crop = random_crop if train else centre_crop
 
     def __len__(self):
@@ -38,7 +38,7 @@ class Pictures(torch.utils.data.Dataset):
     def __getitem__(self, i):
         path, label = self.pictures[i]
         image = self.crop(open_picture(path, self.px), self.px)
-        return normalize(image, MEAN, STD), label
+        return normalize(image, self.mean, self.std), label
 
 
 def loader(data, train=False):
@@ -116,3 +116,33 @@ def steps(px):
             net.eval()(X)
 
     return lambda: step(net, optimizer, X, y), inference
+
+
+def features_of(name, px):
+    """A function: pictures -> the features [n, ...] of the source network `name`, as PyTorch says that it is fast."""
+    facts, net = NETWORKS[name], source(name).eval().to(memory_format=torch.channels_last)
+    compiled = torch.compile(net)
+
+    @torch.inference_mode()
+    def run(pictures):
+        data = loader(Pictures(pictures, px, mean=facts.mean, std=facts.std))
+        return torch.cat([compiled(X.to(memory_format=torch.channels_last)) for X, _ in data]).numpy()
+
+    return run
+
+
+def source(name):
+    """The source network without its output layer; an EfficientNet-Lite is timm's. Raises ImportError."""
+    weights = NETWORKS[name].weights()
+    if name == 'resnet18_v2':
+        return from_gluon(ResNet18(), weights).features
+    if 'lite' not in name:
+        raise Problem(f'{name} is not written in PyTorch here.')
+    import timm
+
+    net = timm.create_model(f'tf_{name}')
+    names = [key for key in net.state_dict() if not key.endswith('num_batches_tracked')]  # in the same order
+    tensors = [torch.tensor(lite.turned(array).copy()) for array in weights.values()]
+    net.load_state_dict(dict(zip(names, tensors, strict=True)), strict=False)
+    net.reset_classifier(0)
+    return net

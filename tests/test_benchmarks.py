@@ -28,7 +28,18 @@ def must_not_run(*args, **options):
 
 
 def test_they_are_all_here():
-    assert {'arms', 'costs', 'rates', 'cut_rates', 'exercises', 'difficulty', 'int8', 'knob', 'speed', 'mutants'} <= {*COMMANDS}
+    assert {
+        'arms',
+        'costs',
+        'rates',
+        'cut_rates',
+        'exercises',
+        'difficulty',
+        'features',
+        'knob',
+        'speed',
+        'mutants',
+    } <= {*COMMANDS}
 
 
 @pytest.mark.parametrize('name', COMMANDS)

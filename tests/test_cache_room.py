@@ -12,6 +12,7 @@ import numpy as onp
 import pytest
 from helpers import all_batches, contents, red_and_blue, sentence, tiny
 
+import cache as cache_module
 import files
 import frozen
 import pictures as pictures_module
@@ -54,7 +55,7 @@ def test_what_was_not_used_for_longest_is_removed(below, pictures, cache, monkey
     for hours, some in ((1, one), (3, two), (2, three)):
         kept[hours] = pathlib.Path(below.features(some, PX).filename)
         os.utime(kept[hours], (time.time() - 3600 * hours,) * 2)
-    monkeypatch.setattr(frozen, 'CAP', 3 * kept[1].stat().st_size)
+    monkeypatch.setattr(cache_module, 'CAP', 3 * kept[1].stat().st_size)
     below.features(three, PX)  # used again: now the newest, and `two` the oldest
     below.features(four, PX)
     assert kept[1].exists() and kept[2].exists() and not kept[3].exists() and len(contents(cache)) == 3
@@ -75,8 +76,8 @@ def test_what_is_not_ours_stays(below, pictures, cache, monkeypatch, tmp_path):
     for path in cache.glob('*.*'):
         if path.exists() and not path.is_symlink():
             os.utime(path, (0, 0))
-    size = frozen.size_of(below.shape(12, PX)) + 128
-    monkeypatch.setattr(frozen, 'CAP', size)
+    size = cache_module.size_of(below.shape(12, PX)) + 128
+    monkeypatch.setattr(cache_module, 'CAP', size)
     for some in pictures, pictures[::-1]:
         assert isinstance(below.features(some, PX), onp.memmap)
     assert before < {path.name for path in cache.iterdir()} and (tmp_path / 'mine').stat().st_size == 5000
@@ -88,7 +89,7 @@ def test_a_file_vanishes_at_any_step(below, pictures, cache, monkeypatch, step, 
     """Another process makes room at the same time."""
     for i in range(3):
         below.features(pictures[i:] + pictures[:i], PX)
-    monkeypatch.setattr(frozen, 'CAP', 3 * frozen.size_of(below.shape(12, PX)) + 1000)
+    monkeypatch.setattr(cache_module, 'CAP', 3 * cache_module.size_of(below.shape(12, PX)) + 1000)
     original = getattr(pathlib.Path, step)
 
     def vanishing(self, *args, **options):
@@ -112,9 +113,9 @@ def test_files_of_another_user(below, pictures, cache, monkeypatch, capsys):
     def refused(*args, **options):
         raise PermissionError(1, 'Operation not permitted')
 
-    monkeypatch.setattr(frozen.os, 'utime', refused)
+    monkeypatch.setattr(cache_module.os, 'utime', refused)
     assert isinstance(below.features(pictures, PX), onp.memmap)
-    monkeypatch.setattr(frozen, 'CAP', frozen.size_of(below.shape(12, PX)) + 1000)
+    monkeypatch.setattr(cache_module, 'CAP', cache_module.size_of(below.shape(12, PX)) + 1000)
     original = pathlib.Path.unlink
     monkeypatch.setattr(
         pathlib.Path, 'unlink', lambda self, **o: refused() if self.suffix == '.npy' else original(self, **o)
@@ -150,7 +151,7 @@ def test_a_cache_that_can_not_be_written(below, pictures, cache, monkeypatch, ca
             self.file = open(*args)  # noqa: SIM115
 
         def write(self, data):
-            return refused() if step == 'write' and len(data) > 1000 else self.file.write(data)
+            return refused() if step == 'write' and len(data) > 200 else self.file.write(data)
 
         def __enter__(self):
             return self
@@ -165,9 +166,9 @@ def test_a_cache_that_can_not_be_written(below, pictures, cache, monkeypatch, ca
     elif step == 'replace':
         monkeypatch.setattr(pathlib.Path, 'replace', refused)
     elif step == 'disk_usage':
-        monkeypatch.setattr(frozen.shutil, 'disk_usage', refused)
+        monkeypatch.setattr(cache_module.shutil, 'disk_usage', refused)
     else:
-        monkeypatch.setattr(frozen, 'open', refused if step == 'open' else Full, raising=False)
+        monkeypatch.setattr(cache_module, 'open', refused if step == 'open' else Full, raising=False)
     check_done_without(below, pictures, capsys)
 
 
@@ -176,15 +177,15 @@ def test_larger_than_the_room(below, pictures, cache, monkeypatch, capsys, full)
     below.features(pictures[:2], PX)
     before = contents(cache)
     if full == 'cap':
-        monkeypatch.setattr(frozen, 'CAP', 1000)
+        monkeypatch.setattr(cache_module, 'CAP', 1000)
     else:
-        monkeypatch.setattr(frozen.shutil, 'disk_usage', lambda path: type('Usage', (), {'free': 100}))
+        monkeypatch.setattr(cache_module.shutil, 'disk_usage', lambda path: type('Usage', (), {'free': 100}))
     check_done_without(below, pictures, capsys)
     assert contents(cache) == before  # nothing is removed in vain
 
 
 def test_larger_than_the_memory(below, pictures, cache, monkeypatch, capsys):
-    monkeypatch.setattr(frozen, 'CAP', 1000)
+    monkeypatch.setattr(cache_module, 'CAP', 1000)
     monkeypatch.setattr(frozen.psutil, 'virtual_memory', lambda: type('Memory', (), {'available': 1000}))
     assert 'memory cannot hold' in sentence(below.features, pictures, PX)
     assert len(below.batches(pictures, PX, 5)) == 3  # batch by batch it can
@@ -195,13 +196,13 @@ def test_larger_than_the_memory(below, pictures, cache, monkeypatch, capsys):
 PROCESS = """
 import sys, time
 from pathlib import Path
-import helpers, frozen, numpy, utils
+import cache, helpers, frozen, numpy, utils
 folder, frozen.CACHE, first = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 below, _ = frozen.cut(helpers.tiny(), 5)
 pictures = [(path, 0) for path in sorted(folder.iterdir())]
-frozen.CAP = 3 * frozen.size_of(below.shape(12, 16)) + 1000
-write = frozen.write_array
-frozen.write_array = lambda path, shape, parts: write(path, shape, (time.sleep(0.02) or part for part in parts))
+cache.CAP = 3 * cache.size_of(below.shape(12, 16)) + 1000
+write = cache.write_array
+cache.write_array = lambda path, shape, parts: write(path, shape, (time.sleep(0.002) or part for part in parts))
 for k in range(30):
     some = pictures[(first + k) % 12:] + pictures[:(first + k) % 12]
     X = below.features(some, 16)
@@ -258,7 +259,7 @@ def test_memory_does_not_grow_with_the_pictures(pictures, cache):
 
 def test_the_folders_above_the_cache_are_made_too(tmp_path, monkeypatch):
     monkeypatch.setattr(frozen, 'CACHE', tmp_path / 'not' / 'there' / 'yet')
-    frozen.make_room(1)
+    cache_module.make_room(frozen.CACHE, 1)
     assert frozen.CACHE.is_dir()
 
 

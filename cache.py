@@ -1,0 +1,97 @@
+"""Arrays of float32 on disk, each computed once: a folder that holds so many bytes, from which what is old goes."""
+
+import contextlib
+import math
+import os
+import re
+import shutil
+import stat
+import time
+
+import numpy as onp
+
+from files import whole
+from problem import say
+
+CAP = 2 * 10**9  # bytes that the folder may hold
+DAY = 24 * 3600
+NAME = r'[0-9a-f]{40}\.npy'  # of a file in it
+
+
+def keep(path, shape, parts):
+    """Write the array of `shape` that comes in `parts` to `path`, and return it; None if it can't be kept."""
+    try:
+        make_room(path.parent, size_of(shape))
+        write_array(path, shape, parts)
+    except OSError as error:
+        say(
+            f'What the frozen part gives is not kept, but computed anew each time ({error}); free some space, cut '
+            'later or take fewer pictures to have it once.'
+        )
+        return None
+    return read_array(path, shape)
+
+
+def size_of(shape):
+    """The bytes of an array of that shape in float32."""
+    return 4 * math.prod(shape)
+
+
+def read_array(path, shape):
+    """The array in the file, on disk and not in memory; None if it is not there, or not one of float32 in `shape`."""
+    try:
+        if not path.is_file():
+            return None
+        X = onp.lib.format.open_memmap(path, mode='r')
+    except Exception:  # whatever its bytes are
+        return None
+    with contextlib.suppress(OSError):  # another user's
+        os.utime(path)  # just used: it will be the last to be removed
+    return X if X.shape == shape and X.dtype == '<f4' and X.flags.c_contiguous else None
+
+
+def files_of_ours(folder, pattern):
+    """[(time of the last use, bytes, path), ...] in it; no folder, no link, nothing of another kind of name."""
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode) and re.fullmatch(pattern, path.name):
+                found.append((facts.st_mtime, facts.st_size, path))
+    return sorted(found)
+
+
+def make_room(folder, size):
+    """Make room for so many bytes: the files not used for longest go. Raises OSError if that's not enough.
+
+    What somebody is writing stays, and so does what isn't ours.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for used, _, path in files_of_ours(folder, NAME + r'\.\w+\.partial'):
+        if time.time() - used > DAY:  # whoever wrote it was killed
+            removed(path)
+    files = files_of_ours(folder, NAME)
+    total = sum(used for _, used, _ in files)
+    room = min(CAP, shutil.disk_usage(folder).free + total)
+    if size <= room:
+        for _, freed, path in files:
+            if size + total > room and removed(path):
+                total -= freed
+    if size + total > room:
+        raise OSError(f'it takes {size / 1e9:.2g} GB, and the cache {folder} holds {room / 1e9:.2g} GB')
+
+
+def removed(path):
+    """Remove a file; whether it is gone now, for another user's may have to stay."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        return True
+    return False
+
+
+def write_array(path, shape, parts):
+    """Write the array of `shape` that comes in `parts` to `path`: whole or not at all, and never all in memory."""
+    with whole(path) as partial, open(partial, 'wb') as file:
+        onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
+        for part in parts:
+            file.write(part.tobytes())

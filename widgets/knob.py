@@ -62,15 +62,15 @@ def train(source, dataset, px, run, work):
 
 def batches(below, dataset, px, work):
     """Batches of train and of valid; the frozen part runs once for each picture, and then they come from the cache."""
-    num_batches = sum(math.ceil(len(pictures) / frozen.BATCH) for pictures in (dataset.train, dataset.valid))
-    work.expect(num_batches, 'The frozen part runs once for each picture ...')
-    block = below.block
+    work.expect(len(dataset.train) + len(dataset.valid), 'The frozen part runs once for each picture ...')
+    images = below.images
 
-    def ticking(X):
-        work.tick()
-        return block(X)
+    def ticking(*which):
+        for image in images(*which):
+            work.tick()
+            yield image
 
-    below.block = ticking
+    below.images = ticking
     train_iter = below.batches(dataset.train, px, BATCH_SIZE, train=True)
     valid_iter = below.batches(dataset.valid, px, 100)
     return Ticking(train_iter, work.tick), Ticking(valid_iter, work.tick)

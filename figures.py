@@ -133,17 +133,20 @@ def plot_confusion(probabilities, labels, classes):
     return shown.figure_
 
 
-def class_map(net, image):
+def class_map(net, image, bias=False):
     """[h, w]: how much each place of a square image speaks for what `net` calls it (Zhou et al., 2016).
 
     The network averages its maps over all places and weights the averages; here each place is weighted, and nothing is
-    averaged. So the mean of the map is what this class gets more than all classes on average, but for the bias.
+    averaged. So the mean of the map is what this class gets more than all classes on average, but for the bias; that
+    can be spread over all places.
     """
     weight = net.output.weight.data()
     X = np.array(normalize(image, net.mean, net.std), ctx=weight.ctx)[None]
     maps = net.features[:-2](X)[0]  # without the average and Flatten
     called = int(net(X).argmax())
     evidence = np.tensordot(weight[called] - weight.mean(0), maps, 1).asnumpy()
+    if bias:
+        evidence += float(net.output.bias.data()[called] - net.output.bias.data().mean())
     return evidence[::-1, ::-1] if upside_down(net) else evidence
 
 
@@ -158,9 +161,9 @@ def activation_map(net, picture, px):
     return lit(net, centre_crop(open_picture(picture, px), px))
 
 
-def lit(net, image):
+def lit(net, image, bias=False):
     """The activation map of a square image, as the network sees it."""
-    places = onp.maximum(class_map(net, image), 0)
+    places = onp.maximum(class_map(net, image, bias), 0)
     light = PILImage.fromarray((255 * places / (places.max() or 1)).astype('uint8'))
     grey = ImageEnhance.Brightness(image.convert('L')).enhance(0.5).convert('RGB')
     return PILImage.composite(image, grey, light.resize(image.size, PILImage.BICUBIC))

@@ -187,7 +187,11 @@ def test_the_mean_of_a_class_map_is_what_the_class_gets_more_than_all_do():
     scores = (net(X)[0] - net.output.bias.data()).asnumpy()
     evidence = figures.class_map(net, image)
     assert evidence.shape == (2, 2)
-    assert evidence.mean() == pytest.approx(scores[int(net(X).argmax())] - scores.mean(), abs=1e-4)
+    called = int(net(X).argmax())
+    assert evidence.mean() == pytest.approx(scores[called] - scores.mean(), abs=1e-4)
+    scores = net(X)[0].asnumpy()
+    with_bias = figures.class_map(net, image, bias=True)
+    assert with_bias.mean() == pytest.approx(scores[called] - scores.mean(), abs=1e-4) != evidence.mean()
 
 
 @pytest.mark.slow
@@ -206,7 +210,7 @@ def test_a_class_map_changes_where_the_picture_does(name):
 
 
 def test_an_activation_map_is_the_picture_where_the_map_is_high_and_grey_elsewhere(monkeypatch):
-    monkeypatch.setattr(figures, 'class_map', lambda net, image: onp.array([[8.0, -9.0], [0.0, 4.0]]))
+    monkeypatch.setattr(figures, 'class_map', lambda net, image, bias: onp.array([[8.0, -9.0], [0.0, 4.0]]))
     white = Image.new('RGB', (64, 64), 'white')
     light = onp.asarray(figures.activation_map(None, white, 64))[..., 0]
     assert light[0, 0] == 255 and light[0, -1] == light[-1, 0] == 127 and 180 < light[-1, -1] < 220

@@ -36,12 +36,12 @@ def answer(net, px, name, data):
     return shown(net, centre_crop(image, px), utils.predict(net, image, px), name)
 
 
-def shown(net, image, probabilities, name):
+def shown(net, image, probabilities, name, bias=False):
     """A square image as HTML, beside it where `net` looks, if it has maps that say so, and how sure it is."""
     parts = [picture(image, f'{name}, as the network sees it', 200)]
     if has_maps(net):
         called = max(probabilities, key=probabilities.get)
-        parts.append(picture(figures.lit(net, image), f'{name}, in colour where it speaks for {called}', 200))
+        parts.append(picture(figures.lit(net, image, bias), f'{name}, in colour where it speaks for {called}', 200))
     row = ''.join(f'<div style="margin-right: 16px">{part}</div>' for part in [*parts, bars(probabilities)])
     return f'<div><b>{escape(name)}</b></div><div style="display: flex; flex-wrap: wrap">{row}</div>'
 
@@ -104,9 +104,8 @@ def in_words(matrix, name):
     return f'{hit + false} of {matrix.sum()} are called {name}, {precision}; {recall}; {right:.3f} are called right.'
 
 
-def plot_counts(matrix, name):
+def plot_counts(matrix, names):
     fig = Figure(figsize=(6, 4.2), layout='constrained')
-    names = name, f'not {name}'
     ConfusionMatrixDisplay(matrix, display_labels=names).plot(ax=fig.subplots(), cmap='Greys', colorbar=False)
     return fig
 
@@ -131,4 +130,6 @@ class Threshold:
         matrix = counts(self.probabilities, self.labels, self.classes.index(name), self.least.value)
         words = in_words(matrix, name)
         self.said.value = f'<span role="status">{escape(words)}</span>'
-        show_in(self.figure, plot_counts(matrix, name), words)
+        others = [other for other in self.classes if other != name]
+        names = name, others[0] if len(others) == 1 else f'not {name}'
+        show_in(self.figure, plot_counts(matrix, names), words)

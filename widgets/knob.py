@@ -117,7 +117,7 @@ def color_of(run):
 
 def plot_runs(runs, target=None):
     """A numbered point for each run at its seconds and its best on valid, a line of how it came there; guesses."""
-    fig = Figure(figsize=(11, 4), layout='constrained')
+    fig = Figure(figsize=(12, 3.6), layout='constrained')
     ax = fig.subplots()
     for number, run in enumerate(runs, 1):
         if run.valid:
@@ -128,8 +128,9 @@ def plot_runs(runs, target=None):
     if target is not None:
         ax.axhline(target, color='dimgrey', ls=':', lw=2)
         ax.annotate('the teacher', (0, target), (4, 4), xycoords=('axes fraction', 'data'), textcoords='offset points')
-    ax.set(xlabel='seconds', ylabel='best accuracy on valid', ylim=(None, 1.01))
-    ax.set_xlim(left=0)
+    low, _ = ax.get_ylim()
+    ax.set(xlabel='seconds', ylabel='best accuracy on valid', ylim=(low - 0.02, 1.01))
+    ax.set_xlim(0, None if any(run.valid for run in runs) else 10)
     return fig
 
 
@@ -167,6 +168,12 @@ def table(runs):
 # ---- The widget -----------------------------------------------------------------------------------------------------
 
 pretrained = functools.lru_cache(maxsize=4)(utils.pretrained)
+
+
+@functools.lru_cache(maxsize=4)
+def target_of(name, classes):
+    """The network that is drawn: the source `name` with a head for the classes."""
+    return utils.with_new_head(pretrained(name), list(classes))
 
 
 def turn_the_knob(dataset, px, networks=('resnet18_v2', 'efficientnet_lite0'), target=None, budget=60):
@@ -223,13 +230,13 @@ class Knob:
         self.draw()
 
     def draw(self):
-        source = pretrained(self.network.value)
-        if self.cut.value in frozen.blocks(source):
-            self.drawn.value = image_of(source, self.px, self.cut.value)
+        net = target_of(self.network.value, tuple(self.dataset.classes))
+        if self.cut.value in frozen.blocks(net):
+            self.drawn.value = image_of(net, self.px, self.cut.value)
 
     def show(self):
         show_in(self.figure, plot_runs(self.runs, self.target), words_of(self.runs))
-        self.table.value = table(self.runs)
+        self.table.value = table(self.runs) if self.runs else ''
         if self.target is not None:
             self.teacher.value = f'<b>{verdict(self.runs, self.target, self.budget)}</b>'
 
@@ -263,7 +270,7 @@ def guess_of(text):
 
 
 @functools.lru_cache(maxsize=64)
-def image_of(source, px, cut):
+def image_of(net, px, cut):
     """The drawing as HTML."""
-    drawn = figures.Described(drawing.svg(source, px, cut).encode(), 'svg+xml', drawing.in_words(source, px, cut))
+    drawn = figures.Described(drawing.svg(net, px, cut).encode(), 'svg+xml', drawing.in_words(net, px, cut))
     return drawn._repr_mimebundle_()['text/html']

@@ -1,6 +1,7 @@
 """What the widgets share: work beside the page that can be stopped, uploads, bars, a sentence where no kernel is."""
 
 import base64
+import collections
 import io
 import math
 import tempfile
@@ -50,34 +51,50 @@ def show_in(html, fig, words):
 
 
 class Work:
-    """What takes seconds, one thing at a time: a bar and a sentence say how far it is, and a button stops it.
+    """What takes seconds, one thing after the other: a bar and a sentence say how far it is, and a button stops it.
 
     It runs in a thread, or that button would not be heard.
     """
 
     def __init__(self):
         self.button = ipywidgets.Button(description='stop', icon='stop', disabled=True)
-        self.button.on_click(lambda _: self.stopping.set())
-        self.bar = ipywidgets.IntProgress(layout={'width': '240px', 'visibility': 'hidden'})
+        self.button.on_click(lambda _: self.stop())
+        self.bar = ipywidgets.IntProgress(layout={'width': '240px', 'display': 'none'})
         self.said = ipywidgets.HTML()
         self.row = ipywidgets.HBox([self.button, self.bar, self.said], layout={'align_items': 'center'})
-        self.stopping, self.thread, self.until = threading.Event(), None, math.inf
+        self.lock, self.waiting, self.thread = threading.Lock(), collections.deque(), None
+        self.stopping, self.until = threading.Event(), math.inf
         self.done = self.shown = 0
 
     def say(self, text):
         self.said.value = f'<span role="status">{escape(str(text))}</span>'
 
     def start(self, function):
-        """Begin to run function(), unless something runs: then a sentence says so."""
-        if self.thread and self.thread.is_alive():
-            return self.say('Something is running; stop it first, or wait for its end.')
-        self.stopping.clear()
-        self.thread = threading.Thread(target=self.run, args=[function], daemon=True)
-        self.thread.start()
+        """Run function() when all is done that was started before."""
+        with self.lock:
+            self.waiting.append(function)
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run_all, daemon=True)
+                self.thread.start()
+
+    def stop(self):
+        with self.lock:
+            self.waiting.clear()
+            self.stopping.set()
+
+    def run_all(self):
+        while True:
+            with self.lock:
+                if not self.waiting:
+                    self.thread, self.button.disabled, self.bar.layout.display = None, True, 'none'
+                    return
+                function = self.waiting.popleft()
+                self.stopping.clear()
+            self.button.disabled = False
+            self.run(function)
 
     def run(self, function):
         """Run function(); whatever it ends with is a sentence, for nobody sees the errors of a thread."""
-        self.button.disabled = False
         try:
             while not BUSY.acquire(timeout=0.2):
                 self.tick(0)
@@ -91,9 +108,6 @@ class Work:
             self.say(problem)
         except Exception as error:
             self.say(f'{type(error).__name__}: {error}')
-        finally:
-            self.button.disabled = True
-            self.bar.layout.visibility = 'hidden'
 
     def each(self, files, function, text):
         """Call function(name, bytes) for each of the files; those that can't be read are said, and left out."""
@@ -112,7 +126,7 @@ class Work:
         self.say(text)
         self.done = self.shown = 0
         self.bar.value, self.bar.max = 0, total
-        self.bar.layout.visibility = 'visible'
+        self.bar.layout.display = None
 
     def tick(self, steps=1):
         """So many steps are done. Raises KeyboardInterrupt, as Ctrl-C does, if it is to stop or its time is up."""
@@ -143,14 +157,14 @@ class Ticking:
 
 
 def button(description, icon, pressed):
-    one = ipywidgets.Button(description=description, icon=icon, layout={'width': 'auto'})
+    one = ipywidgets.Button(description=description, icon=icon, layout={'width': 'max-content'})
     one.on_click(lambda _: pressed())
     return one
 
 
 def upload(description, received, **options):
     """A button to upload pictures; `received` is called with [(name, bytes), ...]. The same file may come again."""
-    one = ipywidgets.FileUpload(accept='image/*', description=description, layout={'width': 'auto'}, **options)
+    one = ipywidgets.FileUpload(accept='image/*', description=description, layout={'width': 'max-content'}, **options)
 
     def changed(change):
         files = [(file.name, bytes(file.content)) for file in change.new]
@@ -185,7 +199,8 @@ def png(image):
 def picture(image, alt, side):
     """An image as HTML."""
     data = base64.b64encode(png(image)).decode()
-    return f'<img alt="{escape(alt)}" width="{side}" height="{side}" src="data:image/png;base64,{data}">'
+    size = f'width="{side}" height="{side}" style="display: block"'
+    return f'<img alt="{escape(alt)}" {size} src="data:image/png;base64,{data}">'
 
 
 def bars(probabilities):

@@ -17,6 +17,7 @@ import classifier
 import export
 import report
 import utils
+from commands import stoppable
 from commands.lesson import asked_data, open_page
 from files import BUILD, label_of, user_path
 from folders import SPLITS
@@ -105,8 +106,7 @@ def trained(dataset, minutes):
 def write(folder, data, search, T):
     """Write all files of the classifier to `folder`; what was there is kept beside it. Raises OSError and Problem."""
     net = search.best.net
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'{folder.name[:60]}.', suffix='.partial', dir=folder.parent) as partial:
+    with stoppable(), partial_for(folder) as partial:
         made = Path(partial, 'made')
         made.mkdir()
         utils.save(net, made / 'classifier.safetensors', net.px)
@@ -114,6 +114,12 @@ def write(folder, data, search, T):
         (made / 'report.html').write_text(report.page(label_of(data), search, T), 'utf8', 'backslashreplace')
         keep_older_folder(folder)
         made.rename(folder)
+
+
+def partial_for(folder):
+    """A folder beside `folder` for what is not whole yet, which goes away. Raises OSError if it can't be there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=f'{folder.name[:60]}.', suffix='.partial', dir=folder.parent)
 
 
 def keep_older_folder(folder):
@@ -129,9 +135,10 @@ def main(*arguments):
     """All of it, from what is asked for to the report. Raises Problem."""
     data, minutes = asked_data(arguments), asked_minutes()
     folder = asked_folder(data)
-    dataset = utils.find_data(data)
-    say_what_comes(dataset)
     try:
+        partial_for(folder).cleanup()  # if that can't be, say so before the work
+        dataset = utils.find_data(data)
+        say_what_comes(dataset)
         search, T = trained(dataset, minutes)
         write(folder, data, search, T)
     except OSError as error:

@@ -1,0 +1,196 @@
+"""From features to a classifier: who judges, what is kept, how sure it is, which pictures are odd."""
+
+import math
+import time
+
+import mended_mxnet
+
+import numpy as onp
+import pytest
+from helpers import red_and_blue, same, source, tiny, values
+from mxnet.gluon.model_zoo import vision
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import classifier
+import frozen
+import sources
+import utils
+from folders import Dataset, Pictures
+from heads import HEADS
+
+CLASSES = ['a', 'b']
+
+
+@pytest.fixture(autouse=True)
+def with_cache(cache, monkeypatch):
+    """A cache of its own, and a tiny network for small pictures in the place of large ones."""
+    monkeypatch.setattr(classifier, 'SOURCE', 'tiny')
+    monkeypatch.setattr(classifier, 'OTHERS', ('tiny',))
+    monkeypatch.setattr(classifier, 'VIEWS', 2)
+    monkeypatch.setitem(sources.NETWORKS, 'tiny', sources.NETWORKS['tiny']._replace(usual_px=32))
+    monkeypatch.setattr(utils, 'pretrained', lambda name: tiny([*'abcd']))
+
+
+def dataset_of(**labels):
+    """A Dataset of pictures that only have names, with those class numbers."""
+    splits = {split: [(f'{split} {i}', int(k)) for i, k in enumerate(some)] for split, some in labels.items()}
+    return Dataset(CLASSES, **{s: Pictures(splits.get(s, []), CLASSES) for s in ('train', 'valid', 'test')})
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Reddish and bluish pictures: 24 in train, 8 in valid, 8 in test."""
+    pictures = Pictures(red_and_blue(tmp_path, 40), CLASSES)
+    return Dataset(CLASSES, pictures[:24], pictures[24:32], pictures[32:])
+
+
+# ---- Who judges -----------------------------------------------------------------------------------------------------
+
+
+def test_a_large_valid_judges_and_a_small_one_joins_train():
+    train, valid = onp.arange(60) % 2, onp.arange(100) % 2
+    large = classifier.Task(dataset_of(train=train, valid=valid, test=train))
+    assert (len(large.fitted), large.judges, large.for_fit().valid) == (60, large.dataset.valid, large.dataset.valid)
+    small = classifier.Task(dataset_of(train=train, valid=valid[:99], test=train))
+    assert len(small.fitted) == len(small.judges) == 159 and small.for_fit().valid == []
+    assert not {path for path, _ in small.fitted} & {path for path, _ in small.dataset.test}
+
+
+@pytest.mark.parametrize('counts', [(50, 50), (40, 3), (4, 4), (2, 2)])
+def test_each_picture_is_judged_once_by_what_was_fitted_to_others(counts):
+    pictures = dataset_of(train=onp.repeat([0, 1], counts)).train
+    folds = classifier.folds_of(pictures)
+    assert sorted(row for *_, rows in folds for row in rows) == [*range(sum(counts))]
+    for fitted, judged, rows in folds:
+        assert judged == [pictures[row] for row in rows] and not {*fitted} & {*judged}
+        assert {label for _, label in fitted} == {0, 1}
+
+
+class Rows:
+    """In the place of classifier.Features: rows that a test decides."""
+
+    px = 32
+
+    def __init__(self, X, pictures):
+        self.row = {path: X[i] for i, (path, _) in enumerate(pictures)}
+
+    def features(self, pictures, px, views=0):
+        return onp.stack([self.row[path] for path, _ in pictures])
+
+
+def test_out_of_fold_is_what_scikit_learn_gives():
+    rng = onp.random.default_rng(0)
+    y = rng.permutation(onp.arange(90) % 2)
+    X = (rng.normal(size=(90, 5)) + y[:, None]).astype('f4')
+    pictures = dataset_of(train=y).train
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=10000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    expected = cross_val_predict(model, X, y, cv=folds, method='predict_proba')
+    assert onp.exp(classifier.out_of_fold(Rows(X, pictures), pictures, 0.1)) == pytest.approx(expected, abs=1e-6)
+
+
+# ---- What is kept ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('won, lost, better', [(0, 0, 0), (1, 0, 0), (2, 0, 1), (10, 6, 0), (11, 5, 1), (5, 11, 0)])
+def test_a_step_is_kept_if_it_wins_more_than_chance(won, lost, better):
+    """Chance gives a standard error of sqrt(won + lost)."""
+    right, wrong = onp.log([0.9, 0.1]), onp.log([0.1, 0.9])
+    before = onp.array([*won * [wrong], *lost * [right], *7 * [right], *3 * [wrong]])
+    after = onp.array([*won * [right], *lost * [wrong], *7 * [right], *3 * [wrong]])
+    assert classifier.gained(onp.zeros(len(before), int), before, after) is bool(better)
+
+
+@pytest.mark.slow
+def test_it_learns_colours_and_says_what_each_step_brought(dataset, capsys):
+    search = classifier.Search(classifier.Task(dataset))
+    search.go_on(time.time() + 1000)
+    tried = ['tiny, head', 'tiny, head', f'tiny, head, {classifier.VIEWS} views', 'tiny, last stage']
+    assert [row['tried'] for row in search.rows] == tried
+    assert search.rows[0]['valid'] > 0.9 and search.rows[0]['kept'] and not search.rows[1]['kept']
+    assert capsys.readouterr().out.count(' of train and valid, out of fold, ') == 4
+    labels = frozen.labels_of(dataset.test)
+    assert classifier.accuracy(search.best.called(dataset.test), labels) > 0.8
+
+
+def test_what_would_take_too_long_is_not_tried(dataset, capsys):
+    search = classifier.Search(classifier.Task(dataset))
+    search.go_on(time.time() - 1)
+    assert len(search.rows) == 1 and capsys.readouterr().out.count('not tried, for it would take') == 3
+
+
+def test_the_last_stage_trains_and_nothing_below_it(dataset):
+    best = classifier.Search(classifier.Task(dataset)).best
+    before = values(best.net)
+    stage = classifier.Stage(classifier.Task(dataset), best, time.time() + 1000)
+    assert frozen.blocks(best.net)[stage.at] in frozen.blocks(best.net)
+    candidate = stage.candidate()
+    after = values(candidate.net)
+    changed = {name for name in before if not onp.array_equal(before[name], after[name])}
+    numbers = {int(name.split('.')[1]) for name in changed if name.startswith('features')}
+    assert 'output.weight' in changed and all(number >= stage.at for number in numbers)
+    assert same(before, values(best.net))  # it may turn out to be no better
+    assert candidate.log_p.shape == best.log_p.shape and not onp.array_equal(candidate.log_p, best.log_p)
+
+
+@pytest.mark.parametrize('make, at', [(vision.resnet18_v2, 'stage4'), (vision.mobilenet_v2_0_25, None)])
+def test_the_last_stage_begins_where_maps_are_as_small_as_the_last(make, at):
+    net = source(make, 64)
+    first = classifier.first_of_last_stage(net, 64)
+    below = [frozen.cut(net, i)[0].shape(1, 64)[2] for i in (first - 1, first, first + 1)]
+    assert at in (None, frozen.blocks(net)[first]) and below[0] >= below[1] > below[2] == 2
+
+
+# ---- How sure -------------------------------------------------------------------------------------------------------
+
+
+def test_the_temperature_undoes_a_factor():
+    """Labels are drawn from the probabilities, so that these are as sure as right; then the outputs are tripled."""
+    rng = onp.random.default_rng(0)
+    outputs = rng.normal(size=(4000, 3))
+    labels = onp.array([rng.choice(3, p=p) for p in softmax(outputs, 1)])
+    T = classifier.temperature(log_softmax(outputs, 1), labels)
+    assert abs(T - 1) < 0.06
+    assert classifier.temperature(log_softmax(3 * outputs, 1), labels) == pytest.approx(3 * T, rel=1e-3)
+
+
+def test_four_pictures_that_are_right_do_not_make_it_certain():
+    """Platt's labels say 5/6 after four: the outputs, ln 99 apart, are divided until they are ln 5 apart."""
+    log_p = onp.log([[0.99, 0.01], [0.01, 0.99], [0.99, 0.01], [0.01, 0.99]])
+    T = classifier.temperature(log_p, onp.array([0, 1, 0, 1]))
+    assert math.exp(math.log(99) / T) == pytest.approx(5, rel=1e-3)
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_a_softened_network_is_so_wherever_it_goes(tmp_path, head):
+    net = frozen.with_head(tiny(), ['a', 'b', 'c'], head)
+    path, _ = red_and_blue(tmp_path, 1)[0]
+    before = utils.predict(net, path, 32)
+    classifier.soften(net, 2.5)
+    utils.save(net, tmp_path / 'net.safetensors', 32)
+    after = utils.predict(utils.load(tmp_path / 'net.safetensors'), path)
+    for name in 'bc':
+        odds = [math.log(p['a'] / p[name]) for p in (before, after)]
+        assert odds[1] == pytest.approx(odds[0] / 2.5, abs=1e-5)
+
+
+# ---- What is odd ----------------------------------------------------------------------------------------------------
+
+
+def test_labels_that_are_probably_wrong_come_by_how_unlikely_they_are():
+    p = [[0.9, 0.1, 0], [0.3, 0.7, 0], [0.05, 0.05, 0.9], [0.4, 0.35, 0.25], [0.2, 0.8, 0]]
+    rows = classifier.probably_wrong(onp.log(onp.maximum(p, 1e-30)), onp.array([0, 0, 0, 0, 0]))
+    assert rows.tolist() == [2, 4, 1]
+
+
+def test_look_alikes():
+    X = onp.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 2, 0.2], [1, 0, 0.3], [5, 0, 0]])
+    pairs = classifier.look_alikes(X)
+    assert [pair[:2] for pair in pairs[:2]] == [(0, 5), (1, 3)] and len(pairs) == 3
+    assert pairs[2][:2] in ((0, 4), (4, 5))  # which are as near
+    assert pairs[1][2] == pytest.approx(2 / math.sqrt(4.04))
+    assert classifier.look_alikes(onp.eye(4)) == []

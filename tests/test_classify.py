@@ -1,0 +1,213 @@
+"""make classifier and make label: what is asked for, what they write, keep and say; and the report's tables."""
+
+import json
+import re
+
+import mended_mxnet
+
+import numpy as onp
+import onnxruntime
+import pandas as pd
+import pytest
+from helpers import contents, red_and_blue, sentence, tiny
+from PIL import Image
+
+import classifier
+import files
+import report
+import sources
+import utils
+from commands import classify, label
+from pictures import open_picture
+
+FILES = ['classifier.onnx', 'classifier.safetensors', 'labels.txt', 'predict.py', 'report.html']
+
+
+@pytest.fixture(autouse=True)
+def environment(cache, tmp_path, monkeypatch):
+    """As if nothing was asked for, with a build/ of its own, and a tiny network in the place of large ones."""
+    for name in 'DATA', 'MINUTES', 'OUT', 'AGAIN', 'CLASSIFIER', 'COPY', 'DISPLAY', 'WAYLAND_DISPLAY':
+        monkeypatch.delenv(name, raising=False)
+    for module in classify, label:
+        monkeypatch.setattr(module, 'BUILD', tmp_path / 'build')
+    monkeypatch.setattr(classifier, 'SOURCE', 'tiny')
+    monkeypatch.setitem(sources.NETWORKS, 'tiny', sources.NETWORKS['tiny']._replace(usual_px=32))
+    monkeypatch.setattr(utils, 'pretrained', lambda name: tiny([*'abcd']))
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """A folder of reddish and bluish pictures; one class has a name that is HTML."""
+    (tmp_path / 'pictures').mkdir()
+    for path, i in red_and_blue(tmp_path / 'pictures', 40):
+        folder = tmp_path / 'colours' / ['<b>red', 'blue'][i]
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / path.name)
+    return tmp_path / 'colours'
+
+
+def made(data):
+    """The folder that the command leaves."""
+    return classify.BUILD / f'classifier-{files.label_of(data)}'
+
+
+# ---- make classifier ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('minutes', ['a', '-1', 'nan', 'inf', '1e99', '1,5'])
+def test_minutes_that_are_none_are_one_sentence(monkeypatch, minutes):
+    monkeypatch.setenv('MINUTES', minutes)
+    assert sentence(classify.main).startswith(f"MINUTES is '{minutes}'")
+
+
+@pytest.mark.slow
+def test_what_it_leaves(colours, capsys, monkeypatch):
+    before = contents(colours)
+    classify.main(str(colours))
+    folder = made(colours)
+    assert sorted(path.name for path in folder.iterdir()) == FILES and contents(colours) == before
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith('2 classes, ') and 'for test: about' in said[0]
+    assert said[1].startswith('tiny, head: ') and said[-1].startswith(f'The classifier is in {folder}')
+    assert (folder / 'labels.txt').read_text() == '<b>red\nblue\n'
+
+    net = utils.load(folder / 'classifier.safetensors')
+    session = onnxruntime.InferenceSession(folder / 'classifier.onnx')
+    facts = session.get_modelmeta().custom_metadata_map
+    assert json.loads(facts['classes']) == net.classes == ['<b>red', 'blue']
+    assert facts['data'] == files.label_of(colours)
+    for path in sorted(colours.glob('*/*.png'))[::8]:
+        (p,) = session.run(None, {'picture': onp.asarray(open_picture(path, 32))})
+        expected = utils.predict(net, path)
+        assert p.tolist() == pytest.approx([expected[name] for name in net.classes], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_nothing_is_replaced_unless_asked(colours, tmp_path, monkeypatch, capsys):
+    classify.main(str(colours))
+    folder = made(colours)
+    before = contents(folder)
+    assert sentence(classify.main, str(colours)).endswith('add AGAIN=1 to replace it, or give another: OUT=folder.')
+    assert contents(folder) == before
+
+    monkeypatch.setenv('AGAIN', '1')
+    classify.main(str(colours))
+    older = folder.with_name(f'{folder.name}.previous')
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert {path.name: bytes for path, (bytes, _) in contents(older).items()} == {
+        path.name: bytes for path, (bytes, _) in before.items()
+    }
+    assert f'{folder.name} was there already' in capsys.readouterr().out
+
+    monkeypatch.setenv('OUT', str(folder))
+    other = tmp_path / 'others'
+    colours.rename(other)
+    assert f'is the classifier of {files.label_of(colours)}' in sentence(classify.main, str(other))
+    monkeypatch.setenv('OUT', str(other))
+    assert 'is there already, and no classifier' in sentence(classify.main, str(other))
+
+
+def test_a_folder_that_cannot_be_is_one_sentence_before_the_work(colours, monkeypatch, tmp_path):
+    monkeypatch.setattr(utils, 'find_data', None)  # it does not come so far
+    (tmp_path / 'file').write_text('a file where the folder should be')
+    monkeypatch.setenv('OUT', str(tmp_path / 'file' / 'x'))
+    assert 'could not be written' in sentence(classify.main, str(colours))
+
+
+# ---- The report -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_report_needs_no_network_and_no_name_is_html(colours):
+    classify.main(str(colours))
+    page = (made(colours) / 'report.html').read_text()
+    assert {*re.findall(r'(?:src|href)="(.{5})', page)} == {'data:'} and 'url(' not in page and '@import' not in page
+    assert '<b>red' not in page and '&lt;b&gt;red' in page and page.rstrip().endswith('</html>')
+
+
+LOG_P = onp.log([[0.9, 0.1], [0.8, 0.2], [0.45, 0.55], [0.7, 0.3], [0.04, 0.96]])
+LABELS = onp.array([0, 0, 0, 0, 1])
+
+
+def test_how_good():
+    row = report.how_good({'test': (LOG_P, LABELS)}).iloc[0]
+    assert (row['judged on'], row.pictures, row.right) == ('test', 5, 0.8)
+    assert row['95 %'] == '{:.3f} to {:.3f}'.format(*utils.interval(0.8, 5))
+    assert row['balanced: mean of the classes'] == pytest.approx((3 / 4 + 1) / 2)
+    assert row['if all were called the largest class'] == 0.8
+    even = report.how_good({'test': (LOG_P[2:], onp.array([0, 0, 1]))})
+    assert [*even.columns] == ['judged on', 'pictures', 'right', '95 %']
+
+
+def test_confusions_and_what_may_be_left_to_it():
+    log_p = onp.log(onp.eye(3)[[0, 1, 1, 1, 2, 0]] + 1e-9)
+    table = report.confusions(log_p, onp.array([0, 0, 0, 1, 1, 2]), ['a', 'b', 'c'])
+    assert table.to_dict('list') == {'is': ['a', 'b', 'c'], 'called': ['b', 'c', 'a'], 'pictures': [2, 1, 1]}
+    left = report.left_to_it(LOG_P, LABELS).set_index('at least so sure')
+    assert left.pictures.tolist() == [1, 0.6, 0.4, 0.2, 0]
+    assert left['of these right'].tolist()[:4] == [0.8, 1, 1, 1] and pd.isna(left['of these right'][0.99])
+
+
+# ---- make label -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unsorted(tmp_path, monkeypatch):
+    """A folder of pictures that nobody has sorted, two of one name, and a classifier."""
+    folder = tmp_path / 'unsorted'
+    (folder / 'more').mkdir(parents=True)
+    for i, path in enumerate(('a.png', 'b.png', 'more/a.png')):
+        Image.new('RGB', (40, 40), (100 * i, 50, 200 - 100 * i)).save(folder / path)
+    (folder / 'notes.txt').write_text('no picture')
+    (tmp_path / 'it').mkdir()
+    utils.save(tiny(['red', 'blue']), tmp_path / 'it' / 'classifier.safetensors', 32)
+    monkeypatch.setenv('CLASSIFIER', str(tmp_path / 'it'))
+    monkeypatch.setenv('DATA', str(folder))
+    return folder
+
+
+def test_a_table_with_the_unsure_first(unsorted, tmp_path, capsys):
+    before = contents(tmp_path)
+    label.main()
+    path = label.BUILD / f'labels-{files.label_of(unsorted)}.csv'
+    table = pd.read_csv(path)
+    net = utils.load(tmp_path / 'it' / 'classifier.safetensors')
+    names = 'a.png', 'b.png', 'more/a.png'
+    expected = {name: next(iter(utils.predict(net, unsorted / name).items())) for name in names}
+    assert [*table.columns] == ['file', 'class', 'confidence'] and table.confidence.is_monotonic_increasing
+    for row in table.itertuples():
+        name, p = expected.pop(row.file)
+        assert (row[2], row.confidence) == (name, pytest.approx(p, abs=1e-3))
+    assert not expected and 'notes.txt' in capsys.readouterr().out
+    after = contents(tmp_path)
+    assert before.items() <= after.items() and not (tmp_path / 'sorted').exists()
+
+
+def test_copies_overwrite_nothing_and_are_made_once(unsorted, tmp_path, monkeypatch):
+    to = tmp_path / 'sorted'
+    for name in 'red', 'blue':
+        (to / name).mkdir(parents=True)
+        (to / name / 'b.png').write_text('of somebody else')
+    before = contents(tmp_path)
+    monkeypatch.setenv('COPY', str(to))
+    label.main()
+    after = contents(tmp_path)
+    assert before.items() <= after.items()
+    copies = sorted(bytes for path, (bytes, _) in after.items() if path.suffix == '.png' and path.parent.parent == to)
+    originals = [path.read_bytes() for path in unsorted.rglob('*.png')]
+    assert copies == sorted([*originals, b'of somebody else', b'of somebody else'])
+    label.main()
+    assert set(contents(to)) == {path for path in after if path.is_relative_to(to)}
+
+
+def test_what_can_not_be_labelled_is_one_sentence(unsorted, tmp_path, monkeypatch):
+    monkeypatch.setenv('DATA', str(tmp_path / 'nowhere'))
+    assert sentence(label.main).startswith(f'There is no folder {tmp_path}/nowhere')
+    (tmp_path / 'empty').mkdir()
+    monkeypatch.setenv('DATA', str(tmp_path / 'empty'))
+    assert sentence(label.main).startswith('There are no pictures in ')
+    monkeypatch.setenv('CLASSIFIER', str(tmp_path / 'empty'))
+    assert sentence(label.main).startswith('There is no file ')
+    monkeypatch.delenv('CLASSIFIER')
+    assert sentence(label.main).startswith('CLASSIFIER is not given')

@@ -24,7 +24,6 @@ from statistics import median
 import mended_mxnet
 
 import numpy as onp
-from tqdm import tqdm
 
 import arms
 import frozen
@@ -32,6 +31,7 @@ import utils
 from benchmarks.arms import hex_of
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
+from classifier import Features
 from problem import Problem
 from sources import NETWORKS
 
@@ -40,17 +40,6 @@ SEEDS = range(5)
 PER_CLASS = {'kitchen': 100, 'digits': 50}  # the seed decides which; of a folder, half
 PX = {'kitchen': [128, 224], 'digits': [128]}
 RANDOM = ['resnet18_v2', 'efficientnet_lite0']  # also with random weights
-
-
-class Known:
-    """What `below` gives for all pictures of a Dataset, computed once; `features` finds it by their paths."""
-
-    def __init__(self, below, dataset, px):
-        pictures = [picture for split in utils.SPLITS for picture in dataset[split]]
-        self.rows = dict(zip([path for path, _ in pictures], below.features(pictures, px)))
-
-    def features(self, pictures, px, views=0):
-        return onp.stack([self.rows[path] for path, _ in pictures])
 
 
 def pretrained():
@@ -88,7 +77,7 @@ def heads(data):
             if all(len(table.rows(network=network, px=px, seed=seed, **same)) for seed in SEEDS):
                 continue
             below, _ = frozen.cut(net, 'output')
-            known = Known(below, dataset, px)
+            known = Features(below, dataset, px)
             for seed in SEEDS:
                 some = arms.some_of(dataset, per_class, seed)
                 recipe = functools.partial(fitted, net, known, some, px)
@@ -120,7 +109,7 @@ def clock(net, pictures, px, runs):
     took = []
     for _ in range(runs + 1):
         started = time.time()
-        for _ in below.outputs(pictures, px, 0):
+        for _ in below.outputs(pictures, px, 0, range(len(pictures))):
             pass
         took.append(time.time() - started)
     numbers = sum(param.data().size for param in net.collect_params().values())
@@ -148,9 +137,8 @@ def top1(net, pictures, px):
     below, above = frozen.cut(net, 'output')
     labels = frozen.labels_of(pictures)
     classes = onp.unique(labels)
-    parts = tqdm(below.outputs(pictures, px, 0), leave=False)
-    called = [classes[above(utils.np.array(X)).asnumpy()[:, classes].argmax(1)] for X in parts]
-    return {'top1': (onp.concatenate(called) == labels).mean()}
+    scores = above(utils.np.array(below.features(pictures, px))).asnumpy()
+    return {'top1': (classes[scores[:, classes].argmax(1)] == labels).mean()}
 
 
 def main():

@@ -22,17 +22,16 @@ NOTEBOOKS, WORK = ROOT / 'notebooks', ROOT / 'work'
 
 
 def fresh(path):
-    """A notebook without what its code gave, and with a hash of itself. Raises Problem."""
+    """A notebook without what its code gave. Raises Problem."""
     try:
         notebook = nbformat.read(path, 4)
     except Exception as error:  # whatever is in the file
-        raise Problem(f"{path} can't be read ({error}); get it back with: git checkout -- notebooks") from None
+        raise Problem(f"{path} can't be read ({error}); get it back with: git checkout -- {path.parent.name}") from None
     for cell in notebook.cells:
         if cell.cell_type == 'code':
             cell.outputs, cell.execution_count = [], None
     attach_pictures(notebook, path.parent)
     notebook.metadata.pop('widgets', None)
-    notebook.metadata['made_from'] = hash_of(notebook)
     return notebook
 
 
@@ -68,14 +67,27 @@ def places(path):
         yield path.with_suffix(f'.new{number if number > 1 else ""}.ipynb')
 
 
-def bring(path, work):
+def bring_all(notebooks, work):
+    """Bring {name: notebook} to the folder `work`. Raises Problem."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        for name, notebook in notebooks.items():
+            bring(notebook, name, work)
+    except OSError as error:
+        raise Problem(
+            f'Your copies of the notebooks could not be written to {work} ({error.strerror or error}); move away what '
+            'is in their way, or free some space.'
+        ) from None
+
+
+def bring(notebook, name, work):
     """Bring the newest version of a notebook to the folder `work`; what the student has there and changed stays.
 
-    Raises OSError, and Problem if the notebook can't be read.
+    It gets a hash of itself, which tells later whether it was changed. Raises OSError.
     """
-    notebook = fresh(path)
+    notebook.metadata['made_from'] = hash_of(notebook)
     yours = None
-    for place in places(work / path.name):
+    for place in places(work / name):
         if not os.path.lexists(place):
             break
         copy = read_copy(place)
@@ -86,22 +98,14 @@ def bring(path, work):
             break
         yours = yours or ('is broken' if copy is None else 'is yours and stays as it is')
     if yours:
-        say(f'{path.name} in {work.name}/ {yours}: the newest version is beside it, {place.name}.')
+        say(f'{name} in {work.name}/ {yours}: the newest version is beside it, {place.name}.')
     with whole(place) as partial:
         nbformat.write(notebook, partial)
 
 
 def main():
     """Make the copies, and become JupyterLab. Raises Problem."""
-    try:
-        WORK.mkdir(exist_ok=True)
-        for path in sorted(NOTEBOOKS.glob('*.ipynb')):
-            bring(path, WORK)
-    except OSError as error:
-        raise Problem(
-            f'Your copies of the notebooks could not be written to {WORK} ({error.strerror or error}); move away what '
-            'is in their way, or free some space.'
-        ) from None
+    bring_all({path.name: fresh(path) for path in sorted(NOTEBOOKS.glob('*.ipynb'))}, WORK)
     say(f'Your copies of the notebooks are in {WORK}; what you change there stays yours.')
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', WORK.name])

@@ -1,0 +1,243 @@
+"""What looks at the answers to the exercises of notebook 01."""
+
+import itertools
+
+import mended_mxnet
+
+import numpy as onp
+import pandas as pd
+from mxnet import autograd, gluon, np
+
+import arms
+import utils
+from exercises import checks
+from exercises.checks import accuracies, call, check_accuracy, check_measured, exercise, run, whole_network
+from problem import Problem
+from sources.weights import weights_of
+
+# ---- More epochs for both -------------------------------------------------------------------------------------------
+
+FEW, MANY = 2, 6  # epochs
+OTHER = {'fine-tuned': 'from scratch', 'from scratch': 'fine-tuned'}
+
+
+@exercise('1a')
+def more_epochs(histories, gains_more):
+    """{network: table of its training}, and the network that gains more in the table."""
+    best = {name: best_of(histories, name) for name in OTHER}
+    for name in best:
+        if not_its_own(name, best):
+            raise Problem(f'the table of "{name}" looks like one of the other network; which of the two is which?')
+        for n, valid in best[name].items():
+            check_measured('1a', f'{name}, {n} epochs', valid, 'did the cell with `fit` stay as it came to you?')
+    gain = {name: round(100 * (valid[MANY] - valid[FEW]), 1) for name, valid in best.items()}
+    if gains_more not in gain:
+        raise Problem('`gains_more` is the name of a network, "fine-tuned" or "from scratch".')
+    if gain[gains_more] < gain[OTHER[gains_more]]:
+        raise Problem(f'your tables say otherwise; take the best of {MANY} epochs minus the best of {FEW}, for both.')
+    return (
+        f'From {FEW} to {MANY} epochs fine-tuned gains {gain["fine-tuned"]} points, from scratch '
+        f'{gain["from scratch"]}. Has it caught up?'
+    )
+
+
+def best_of(histories, name):
+    """{epochs: best accuracy on valid within so many} of a network. Raises Problem."""
+    if name not in histories:
+        raise Problem(f'there is no table of "{name}"; the exercise asks for both networks.')
+    table = histories[name]
+    if not isinstance(table, pd.DataFrame) or 'valid' not in table:
+        raise Problem(f'what you have for "{name}" is no table of a training; keep what `fit` returns.')
+    if len(table) != MANY:
+        raise Problem(f'"{name}" was trained for {len(table)} epochs; the exercise asks for {MANY}.')
+    return {n: table.valid[:n].max() for n in (FEW, MANY)}
+
+
+def not_its_own(name, best):
+    """Whether the numbers of a network are not its own, but those of the other one."""
+    if all(checks.fits('1a', f'{name}, {n} epochs', valid) for n, valid in best[name].items()):
+        return False
+    return all(checks.fits('1a', f'{OTHER[name]}, {n} epochs', valid) for n, valid in best[name].items())
+
+
+# ---- A larger rate --------------------------------------------------------------------------------------------------
+
+FIRST, FALL = 0.1, 0.05
+
+
+@exercise('1b')
+def too_fast(table, rate):
+    """{rate: best accuracy on valid}, and the rate at which it first falls by more than FALL."""
+    table = accuracies(table, least=2)
+    rates = [*table]
+    if rates[0] != FIRST or rates != sorted(rates):
+        raise Problem(f'your rates are {rates}; begin with {FIRST}, and go up.')
+    if max(b / a for a, b in itertools.pairwise(rates)) > 5:
+        raise Problem('between two of your rates there is a jump; each is about three times the one before.')
+    check_measured('1b', f'at {FIRST}', table[FIRST], 'does each rate begin with a new network?')
+    falls = first_fall(table)
+    if falls is None:
+        raise Problem('in your table accuracy never falls by more than 5 points; go on with larger rates.')
+    if rate not in table:
+        raise Problem(f'{rate} is none of the rates in your table, which are {rates}.')
+    if rate != falls:
+        side = 'above' if rate < falls else 'below'
+        raise Problem(f'read your table from the top, with the best accuracy so far in mind: it falls {side} {rate:g}.')
+    highest = max(table, key=table.get)
+    return f'At {rate:g} the copied weights are spoilt: {table[rate]:.2f} after {table[highest]:.2f} at {highest:g}.'
+
+
+def first_fall(table):
+    """The first rate at which accuracy is more than FALL below the best before it; None if there is none."""
+    best = 0
+    for rate, accuracy in table.items():
+        if accuracy < best - FALL:
+            return rate
+        best = max(best, accuracy)
+    return None
+
+
+# ---- Freeze everything but the head ---------------------------------------------------------------------------------
+
+
+@exercise('1c')
+def only_the_head(freeze):
+    """A function that freezes all of a network but its output, statistics too."""
+    utils.seed_everything(3)
+    net = utils.from_scratch(['a', 'b', 'c'])
+    X, y = np.random.normal(size=(8, 3, 32, 32)), np.array([0, 1, 2, 0, 1, 2, 0, 1])
+    net(X)
+    call(freeze, net)
+    moved = moved_in_a_step(net, X, y)
+    check_only_the_head(moved)
+    with autograd.record():
+        in_training = net.features(X)
+    if abs(in_training - net.features(X)).max() > 1e-4:
+        raise Problem(
+            'nothing moves but the head, and still the features of a picture are others in training than in use: '
+            'whose mean does a BatchNorm take inside `record`? Look at utils.fix_statistics.'
+        )
+    return 'One step moved the head, and not a weight, not a statistic below it.'
+
+
+def moved_in_a_step(net, X, y, lr=0.1):
+    """The names of all weights and statistics that one step of training moves."""
+    params = net.collect_params().values()
+    if all(param.grad_req == 'null' for param in params):
+        raise Problem('all of the network is frozen now, the head too; nothing would be learned.')
+    before = weights_of(net)
+    trainer = gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': lr})
+    with autograd.record():
+        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(X), y)
+    loss.backward()
+    trainer.step(len(y))
+    after = weights_of(net)
+    return [name for name in before if not onp.array_equal(before[name], after[name])]
+
+
+def check_only_the_head(moved):
+    below = [name for name in moved if name.startswith('features')]
+    weights = [name for name in below if 'running' not in name]
+    if weights:
+        blocks = {name.split('.')[1] for name in weights}
+        raise Problem(f'a step of training has moved weights in {len(blocks)} blocks of `features`, as {weights[0]}.')
+    if below:
+        raise Problem(
+            f'no weight below the head moves, but {len(below)} statistics do, as {below[0]}: no gradient moves them, '
+            'so `grad_req` does not stop them. What does utils.freeze do besides?'
+        )
+    if not moved:
+        raise Problem('the head does not move either; it is the one thing that has to learn.')
+
+
+# ---- Reuse fewer layers ---------------------------------------------------------------------------------------------
+
+
+@exercise('1d')
+def fewer_layers(reuse):
+    """A function (source, classes, num_copied) -> a network whose first blocks are copied, the others random."""
+    source = utils.pretrained()
+    before = weights_of(source)
+    for num_copied in (7, 0, 9):
+        net = run(reuse, source, ['a', 'b', 'c'], num_copied)
+        check_reused(net, source, num_copied)
+        for param in net.collect_params().values():
+            if param.grad_req != 'null':
+                param.set_data(param.data() + 1)
+    if any(not onp.array_equal(before[name], array) for name, array in weights_of(source).items()):
+        raise Problem('when your network learns, the source network changes: a block is shared, and not copied.')
+    return 'Below the place the weights are copies, above it they are new.'
+
+
+def check_reused(net, source, num_copied):
+    """Raises Problem unless the first blocks are copies, the others random, and the head has three outputs."""
+    whole_network(net)
+    if net.output.weight.shape[0] != 3:
+        raise Problem(f'for three classes your network has {net.output.weight.shape[0]} outputs; it needs a new head.')
+    table = arms.what_was_copied(net, source).drop(checks.BLOCKS)
+    copied = [*table.index[table.weights == 'copied']]
+    right = [i for i in table.index if i < num_copied]
+    if [*copied] != right:
+        raise Problem(
+            f'with num_copied = {num_copied} the blocks that are as in the source are {copied or "none"}, and '
+            f'should be {right or "none"} (a block without parameters does not count).'
+        )
+    flat = [name for name, array in weights_of(net).items() if name.endswith('weight') and onp.ptp(array) == 0]
+    if flat:
+        raise Problem(f'all numbers in {flat[0]} are the same; new weights must be random: utils.initialize(block).')
+
+
+# ---- Row 934 as a start ---------------------------------------------------------------------------------------------
+
+
+@exercise('1e')
+def head_start(start_with):
+    """A function (net, source, name) that puts the source's row `name` in place of that of the first class."""
+    source = utils.pretrained()
+    rows = source.output.weight.data().asnumpy()
+    for name in ('pizza', 'hotdog'):
+        net = utils.with_new_head(source, ['a', 'b', 'c'])
+        before = net.output.weight.data().asnumpy().copy()
+        call(start_with, net, source, name)
+        after = net.output.weight.data().asnumpy()
+        check_row(name, before, after, rows, source.classes)
+    return f'{name} is row {source.classes.index(name)}, and the photocopier would be 713.'
+
+
+def check_row(name, before, after, rows, classes):
+    """Raises Problem unless the first row is that of the class `name`, and the others are what they were."""
+    changed = [i for i in range(len(before)) if not onp.array_equal(before[i], after[i])]
+    if not changed:
+        raise Problem('no weight of the head has changed; write into net.output.weight.data()[0].')
+    if changed != [0]:
+        raise Problem(f'the rows {changed} of the head have changed; only that of the first class, 0, should.')
+    found = onp.flatnonzero((rows == after[0]).all(1))
+    if len(found) == 0:
+        raise Problem('the first row has changed, but is no row of source.output.weight.data().')
+    if classes[found[0]] != name:
+        raise Problem(
+            f'asked for "{name}", your function takes row {found[0]}, which is the {classes[found[0]]}; at which place '
+            'of source.classes is the name?'
+        )
+
+
+@exercise('1f')
+def is_it_better(with_row, without, verdict):
+    """Accuracies after the first epoch, seed by seed, and 'better', 'worse' or "can't tell"."""
+    for name, values in {'with_row': with_row, 'without': without}.items():
+        if len(values) < 5 or len(with_row) != len(without):
+            raise Problem(f'`{name}` has {len(values)} accuracies; give five, of the same seeds in both.')
+        for seed, value in enumerate(values):
+            check_accuracy(f'{name}[{seed}]', value)
+    if [*with_row] == [*without]:
+        raise Problem('both lists are the same; does `start_with` run before the training, and on the same network?')
+    check_measured(
+        '1f', 'without the row, on average', onp.mean(without), 'is it one epoch, at the rate of the exercise?'
+    )
+    gain = onp.subtract(with_row, without)
+    right = 'better' if gain.min() > 0 else 'worse' if gain.max() < 0 else "can't tell"
+    if verdict not in ('better', 'worse', "can't tell"):
+        raise Problem(f'the verdict is {verdict!r:.50}; give "better", "worse" or "can\'t tell".')
+    if verdict != right:
+        raise Problem(f'with the row {(gain > 0).sum()} of your {len(gain)} seeds are better; compare seed by seed.')
+    return f'The gains are {", ".join(f"{100 * points:.1f}" for points in gain)} points.'

@@ -14,7 +14,7 @@ import heads
 from files import ROOT
 from problem import Problem, check_number, first_names
 from sources import lite, zoo
-from sources.download import File
+from sources.download import File, folders
 from sources.weights import misfit, read_weights
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours of ImageNet's pictures
@@ -95,6 +95,12 @@ NETWORKS = {
         **TORCHVISION,
     ),
 }
+
+
+def is_here(name):
+    """Whether the weights of the network `name` need no download."""
+    file = NETWORKS[name].file
+    return file is None or any((folder / file.name).is_file() for folder in folders())
 
 
 def build(name, classes, head='softmax'):

@@ -34,6 +34,12 @@ class Failed(requests.RequestException):
     """An address doesn't give what it should; the message is a few words."""
 
 
+def folders():
+    """Where a file of weights may lie on this machine: in the user's cache, and on what HOTDOG_WEIGHTS names."""
+    own = os.environ.get('HOTDOG_WEIGHTS', '')
+    return [CACHE, *([user_path(own)] if own and '://' not in own else [])]
+
+
 def fetch(file, folder=None, processor=None):
     """The path of the file in `folder` (or the user's cache), downloaded if it is not there; verified in any case.
 

@@ -57,6 +57,22 @@ def tensors_of(name):
     return made(SHAPES[name]) | (first if name == 'resnet18_v2_imagenet' else {})
 
 
+def test_which_networks_need_no_download(tmp_path, monkeypatch):
+    cache, stick = tmp_path / 'cache', tmp_path / 'stick'
+    monkeypatch.setattr(download, 'CACHE', cache)
+    monkeypatch.delenv('HOTDOG_WEIGHTS', raising=False)
+    in_packages = {name for name in NETWORKS if 'lite' in name} | {'resnet18_v2'}
+    assert {name for name in NETWORKS if sources.is_here(name)} == in_packages
+    for folder, name in (cache, 'vgg16'), (stick, 'inception_v3'):
+        folder.mkdir()
+        (folder / NETWORKS[name].file.name).touch()
+    assert {name for name in NETWORKS if sources.is_here(name)} == in_packages | {'vgg16'}
+    monkeypatch.setenv('HOTDOG_WEIGHTS', str(stick))
+    assert {name for name in NETWORKS if sources.is_here(name)} == in_packages | {'vgg16', 'inception_v3'}
+    monkeypatch.setenv('HOTDOG_WEIGHTS', 'http://127.0.0.1:1/')  # an address is not asked
+    assert not sources.is_here('inception_v3')
+
+
 def with_made_weights(name):
     net = sources.build(name, [str(i) for i in range(1000)])
     return set_weights(net, CONVERT[name](tensors_of(name)))

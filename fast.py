@@ -28,6 +28,14 @@ def runtime():
         return None
 
 
+def package():
+    """OpenVINO itself; the first time takes a while."""
+    sys.modules.setdefault('openvino_telemetry', None)  # or the import would tell a server that there was one
+    import openvino
+
+    return openvino
+
+
 def code():
     """What decides how a block is given to it, from the code that is loaded."""
     return [code_of(f) for f in (Compiled.__init__, onnx_graph.model_of, *onnx_graph.OPERATORS.values())]
@@ -53,10 +61,7 @@ class Compiled:
 
     def __init__(self, block, shape):
         check_process()
-        sys.modules.setdefault('openvino_telemetry', None)  # or its import would tell a server that there was one
-        import openvino  # now, for it takes a while
-
-        core = openvino.Core()
+        core = package().Core()
         model = core.read_model(onnx_graph.model_of(block, (1, *shape)).SerializeToString())
         settings = {
             'INFERENCE_PRECISION_HINT': 'f32',

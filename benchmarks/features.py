@@ -22,6 +22,7 @@ import numpy as onp
 from mxnet import np
 from tqdm import tqdm
 
+import fast
 import frozen
 import onnx_graph
 import utils
@@ -67,9 +68,7 @@ def mxnet(below, name, px):
 
 
 def compiled_by_openvino(below, px, n, hint):
-    import openvino
-
-    core, exact = openvino.Core(), {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': hint}
+    core, exact = fast.package().Core(), {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': hint}
     model = onnx_graph.model_of(below.block, (n, 3, px, px))
     return core.compile_model(core.read_model(model.SerializeToString()), 'CPU', exact)
 
@@ -81,9 +80,7 @@ def openvino_batches(below, name, px):
 
 def openvino_queue(below, name, px):
     """For throughput its documentation has one picture at a time, in as many requests as it finds best."""
-    import openvino
-
-    queue = openvino.AsyncInferQueue(compiled_by_openvino(below, px, 1, 'THROUGHPUT'))
+    queue = fast.package().AsyncInferQueue(compiled_by_openvino(below, px, 1, 'THROUGHPUT'))
 
     def run(pictures):
         rows = [None] * len(pictures)

@@ -120,6 +120,16 @@ def check_accuracy(name, value):
         raise Problem(f'{name} is {value:g}; give it as a share, between 0 and 1.')
 
 
+def first_fall(table, fall=0.05):
+    """The first setting of {setting: accuracy} that is more than `fall` below the best before it, or None."""
+    best = 0
+    for setting, accuracy in table.items():
+        if accuracy < best - fall:
+            return setting
+        best = max(best, accuracy)
+    return None
+
+
 @functools.cache
 def limits(name, what):
     """Between which an accuracy must lie: twice the prediction interval of one run, after those of five seeds.

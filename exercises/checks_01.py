@@ -11,7 +11,7 @@ from mxnet import autograd, gluon, np
 import arms
 import utils
 from exercises import checks
-from exercises.checks import accuracies, call, check_accuracy, check_measured, exercise, run, whole_network
+from exercises.checks import accuracies, call, check_accuracy, check_measured, exercise, first_fall, run, whole_network
 from problem import Problem
 from sources.weights import weights_of
 
@@ -62,12 +62,12 @@ def not_its_own(name, best):
 
 # ---- A larger rate --------------------------------------------------------------------------------------------------
 
-FIRST, FALL = 0.1, 0.05
+FIRST = 0.1
 
 
 @exercise('1b')
 def too_fast(table, rate):
-    """{rate: best accuracy on valid}, and the rate at which it first falls by more than FALL."""
+    """{rate: best accuracy on valid}, and the rate at which it first falls by more than 5 points."""
     table = accuracies(table, least=2)
     rates = [*table]
     if rates[0] != FIRST or rates != sorted(rates):
@@ -85,16 +85,6 @@ def too_fast(table, rate):
         raise Problem(f'read your table from the top, with the best accuracy so far in mind: it falls {side} {rate:g}.')
     highest = max(table, key=table.get)
     return f'At {rate:g} the copied weights are spoilt: {table[rate]:.2f} after {table[highest]:.2f} at {highest:g}.'
-
-
-def first_fall(table):
-    """The first rate at which accuracy is more than FALL below the best before it; None if there is none."""
-    best = 0
-    for rate, accuracy in table.items():
-        if accuracy < best - FALL:
-            return rate
-        best = max(best, accuracy)
-    return None
 
 
 # ---- Freeze everything but the head ---------------------------------------------------------------------------------

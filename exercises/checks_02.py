@@ -14,7 +14,7 @@ from mxnet.gluon import nn
 import frozen
 import heads
 import utils
-from exercises.checks import accuracies, check_accuracy, check_measured, exercise, run
+from exercises.checks import accuracies, check_accuracy, check_measured, exercise, first_fall, run
 from exercises.prepared import with_a_leak
 from problem import Problem
 
@@ -104,39 +104,35 @@ def how_far(table, points):
 
 # ---- Dropout --------------------------------------------------------------------------------------------------------
 
-FALL, GAP = 0.05, 0.1
-
 
 @exercise('2c')
 def too_much_dropout(table, p):
-    """{dropout: (accuracy on train, on valid)}, and the dropout at which valid first falls by more than FALL."""
+    """{dropout: (accuracy on train, on valid)}, and the dropout at which valid first falls by more than 5 points."""
+    check_grid(table)
+    falls = first_fall({rate: valid for rate, (_, valid) in table.items()})
+    if falls is None:
+        raise Problem('in your table valid never falls by more than 5 points; go on with more dropout.')
+    if p not in table:
+        raise Problem(f'{p} is not in your table, which has {[*table]}.')
+    if p != falls:
+        side = 'above' if p < falls else 'below'
+        raise Problem(f'compare valid with the best valid so far, from the top: it falls {side} {p}.')
+    gaps = ', '.join(f'{100 * (train - valid):.0f}' for train, valid in table.values())
+    return f'Train is {gaps} points above valid: the gap closes, but in the end only because train falls as well.'
+
+
+def check_grid(table):
+    """Raises Problem unless the table has (train, valid) for rates of dropout from 0 up."""
     for rate, pair in table.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise Problem(f'at {rate} the table has {pair!r:.50}; give (train, valid).')
         for name, value in zip(('train', 'valid'), pair):
             check_accuracy(f'{name} at {rate}', value)
     rates = [*table]
-    if rates[:1] != [0] or rates != sorted(rates) or len(rates) < 3:
+    if rates[:1] != [0] or rates != sorted(rates):
         raise Problem(f'your grid is {rates}; begin with 0, without dropout, and go up.')
-    check_measured('2c', 'without dropout, train', table[0][0], 'is it the last epoch?')
-    check_measured(
-        '2c', 'without dropout, valid', table[0][1], 'is it the last epoch, and (train, valid) in this order?'
-    )
-    best, falls = 0, None
-    for rate in rates:
-        if table[rate][1] < best - FALL:
-            falls = rate
-            break
-        best = max(best, table[rate][1])
-    if falls is None:
-        raise Problem('in your table valid never falls by more than 5 points; go on with more dropout.')
-    if p not in table:
-        raise Problem(f'{p} is not in your table, which has {rates}.')
-    if p != falls:
-        side = 'above' if p < falls else 'below'
-        raise Problem(f'compare valid with the best valid so far, from the top: it falls {side} {p}.')
-    gaps = ', '.join(f'{100 * (train - valid):.0f}' for train, valid in table.values())
-    return f'Train is {gaps} points above valid: the gap closes, but in the end only because train falls as well.'
+    for name, value in zip(('train', 'valid'), table[0]):
+        check_measured('2c', f'without dropout, {name}', value, 'is it (train, valid), in this order?')
 
 
 # ---- Batch norm and dense 1024 --------------------------------------------------------------------------------------

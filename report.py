@@ -76,6 +76,15 @@ def confusions(log_p, labels, classes):
     return pd.DataFrame([{'is': classes[i], 'called': classes[k], 'pictures': counts[i, k]} for i, k in pairs])
 
 
+def confusion(log_p, labels, classes):
+    """How many pictures of each class (row) were called what (column), in shades."""
+    counts = confusion_matrix(labels, log_p.argmax(1), labels=range(len(classes)))
+    table = pd.DataFrame(counts, classes, classes).style.background_gradient('Greys', axis=None)
+    for axis in 0, 1:
+        table = table.format_index(escape='html', axis=axis)
+    return table.to_html()
+
+
 def left_to_it(log_p, labels):
     """A table: if only those are left to it of which it is that sure, how many are they, and how many of them right?"""
     sure, right = onp.exp(log_p.max(1)), log_p.argmax(1) == labels
@@ -179,9 +188,7 @@ def page(name, search, T):
     good = how_good({task.judge: (softened(best.log_p, T), task.labels), 'test': (log_p, labels)})
     right, n = accuracy(log_p, labels), len(labels)
     low, high = utils.interval(right, n)
-    confusion = ''
-    if len(dataset.classes) <= MOST_CLASSES:
-        confusion = image_of(figures.plot_confusion(log_p, labels, dataset.classes), 'Confusions on test')
+    few = len(dataset.classes) <= MOST_CLASSES
     confused = confusions(log_p, labels, dataset.classes)
     return template().render(
         title=f'Classifier of {name}',
@@ -196,7 +203,7 @@ def page(name, search, T):
         good=html(good),
         tried=html(steps(search.rows)),
         by_class=html(by_class(dataset, log_p, labels)),
-        confusion=confusion,
+        confusion=confusion(log_p, labels, dataset.classes) if few else '',
         confusions=html(confused) if len(confused) else '',
         reliability=image_of(reliability(log_p, before, labels), 'How many are right by how sure it is, on test'),
         temperature=f'{T:.2f}',

@@ -148,14 +148,15 @@ def test_the_last_stage_begins_where_maps_are_as_small_as_the_last(make, at):
 # ---- How sure -------------------------------------------------------------------------------------------------------
 
 
-def test_the_temperature_undoes_a_factor():
-    """Labels are drawn from the probabilities, so that these are as sure as right; then the outputs are tripled."""
+@pytest.mark.parametrize('factor', [1e-5, 0.3, 3, 30])
+def test_the_temperature_undoes_a_factor(factor):
+    """Labels are drawn from the probabilities, so that these are as sure as right; then the outputs are multiplied."""
     rng = onp.random.default_rng(0)
     outputs = rng.normal(size=(4000, 3))
     labels = onp.array([rng.choice(3, p=p) for p in softmax(outputs, 1)])
     T = classifier.temperature(log_softmax(outputs, 1), labels)
     assert abs(T - 1) < 0.06
-    assert classifier.temperature(log_softmax(3 * outputs, 1), labels) == pytest.approx(3 * T, rel=1e-3)
+    assert classifier.temperature(log_softmax(factor * outputs, 1), labels) == pytest.approx(factor * T, rel=1e-3)
 
 
 def test_four_pictures_that_are_right_do_not_make_it_certain():

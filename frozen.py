@@ -155,6 +155,7 @@ class Below:
         return compiled.outputs(images) if compiled else self.through_mxnet(images)
 
     def through_mxnet(self, images):
+        """The same by MXNet, which computes a batch in the background while the next one is read."""
         images = iter(images)
         batches = iter(lambda: [*itertools.islice(images, BATCH)], [])
         for Y in utils.one_behind(self.in_mxnet(onp.stack(batch)) for batch in batches):

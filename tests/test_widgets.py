@@ -200,7 +200,7 @@ def test_a_page_without_a_kernel_has_a_sentence(monkeypatch, tmp_path):
     widgets.threshold(onp.eye(2), [0, 1], ['a', 'b'])
     notebook = v4.new_notebook(cells=[v4.new_code_cell('widgets.threshold(...)', outputs=cells)])
     html, _ = HTMLExporter().from_notebook_node(notebook)
-    assert html.count('How sure must it be? This slider needs a kernel; run this cell.') == 1
+    assert html.count('How sure it must be: no kernel answers here.') == 1
     assert 'VBox(' not in html and 'widget-view' not in html
     assert all('VBox(' not in output.data['text/plain'] for output in cells)
 
@@ -441,4 +441,6 @@ def test_wrong_settings_are_one_sentence(pictures_of_two):
     assert 'no network "resnet"' in sentence(widgets.turn_the_knob, pictures_of_two, 32, ['resnet'])
     assert 'target is' in sentence(widgets.turn_the_knob, pictures_of_two, 32, target='high')
     assert 'px is 0' in sentence(widgets.teach, tiny(), 0)
+    assert 'no data set' in sentence(widgets.teach, tiny(), 32, 'kitchen')
+    assert 'no data set' in sentence(widgets.turn_the_knob, 'kitchen', 32)
     assert 'no network' in sentence(widgets.ask, None, 32)

@@ -27,7 +27,7 @@ def ask(net, px=None):
     check_colours(net)
     px = getattr(net, 'px', None) if px is None else px
     check_px(px)
-    offer(Asking(net, px).page, 'Ask it about a picture of your own: this needs a kernel; run this cell.')
+    offer(Asking(net, px).page, 'Ask it about a picture of your own')
 
 
 def answer(net, px, name, data):
@@ -84,7 +84,7 @@ def threshold(probabilities, labels, classes):
             f'{len(classes)} classes; give what utils.predictions returns, and dataset.classes.'
         )
     page = Threshold(onp.asarray(probabilities), onp.asarray(labels), list(classes)).page
-    offer(page, 'How sure must it be? This slider needs a kernel; run this cell.')
+    offer(page, 'How sure it must be')
 
 
 def counts(probabilities, labels, i, least):

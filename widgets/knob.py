@@ -15,9 +15,9 @@ import drawing
 import figures
 import frozen
 import utils
-from problem import Problem, check_number, check_pictures, check_px
+from problem import Problem, check_number, check_px
 from sources import NETWORKS
-from widgets.parts import Ticking, Work, offer, show_in
+from widgets.parts import Ticking, Work, check_dataset, offer, show_in
 
 BATCH_SIZE = 32
 RATES = 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0
@@ -181,8 +181,7 @@ def turn_the_knob(dataset, px, networks=('resnet18_v2', 'efficientnet_lite0'), t
 
     With a `target`, an accuracy on valid, it is a game: to reach that in `budget` seconds, all runs together.
     """
-    check_pictures(dataset.train)
-    check_pictures(dataset.valid)
+    check_dataset(dataset)
     check_px(px)
     check_number('budget', budget)
     if target is not None:
@@ -190,7 +189,7 @@ def turn_the_knob(dataset, px, networks=('resnet18_v2', 'efficientnet_lite0'), t
     for name in networks:
         if name not in NETWORKS:
             raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
-    offer(Knob(dataset, px, networks, target, budget).page, 'Turn the knob: this needs a kernel; run this cell.')
+    offer(Knob(dataset, px, networks, target, budget).page, 'Turn the knob')
 
 
 class Knob:

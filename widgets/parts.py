@@ -19,18 +19,20 @@ from PIL import Image
 
 import figures
 import pictures
-from problem import Problem
+from folders import Dataset
+from problem import Problem, check_pictures
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
 BUSY = threading.Lock()  # the random numbers of a training belong to nobody else
 COLOR = '#0072B2'
 
 
-def offer(widget, words):
-    """Display a widget. `words` stand where no kernel answers: on a web page, or in a notebook that isn't trusted.
+def offer(widget, what):
+    """Display a widget, or a sentence where no kernel answers: on a web page, or in a notebook that isn't trusted.
 
-    They are an output of their own, which the widget hides: JupyterLab and nbconvert show only one form of an output.
+    That is an output of its own, which the widget hides: JupyterLab and nbconvert show only one form of an output.
     """
+    words = f'{what}: no kernel answers here. Open this notebook with "make lab", and run this cell.'
     name = f'without-{widget.model_id}'
     display({'text/html': f'<p class="{name}">{escape(words)}</p>', 'text/plain': words}, raw=True)
     hides = ipywidgets.HTML(f'<style>.{name} {{ display: none }}</style>')
@@ -45,6 +47,13 @@ def show_in(html, fig, words):
         html.value = described._repr_mimebundle_()['text/html']
 
     figures.present(fig, words, show=show)
+
+
+def check_dataset(dataset):
+    if not isinstance(dataset, Dataset):
+        raise Problem(f'{dataset!r:.100} is no data set; give what utils.find_data returns.')
+    check_pictures(dataset.train)
+    check_pictures(dataset.valid)
 
 
 # ---- Work -----------------------------------------------------------------------------------------------------------

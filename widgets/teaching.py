@@ -24,7 +24,7 @@ from problem import Problem, check_classes, check_colours, check_network, check_
 from sources import inherit
 from sources.weights import set_weights
 from widgets.asking import shown
-from widgets.parts import Work, button, offer, opened, picture, upload
+from widgets.parts import Work, button, check_dataset, offer, opened, picture, upload
 
 SHARP, C = 4, 10  # how sure the heads are; with these the loss on kitchen's valid is low for both networks in the box
 FEW = 5
@@ -134,7 +134,9 @@ def teach(source, px, dataset=None):
     check_network(source)
     check_colours(source)
     check_px(px)
-    offer(Teaching(source, px, dataset).page, 'Teach it live: this needs a kernel; run this cell.')
+    if dataset is not None:
+        check_dataset(dataset)
+    offer(Teaching(source, px, dataset).page, 'Teach it live')
 
 
 class Teaching:

@@ -43,7 +43,7 @@ answers = utils.predictions(net, utils.batches(foods.valid[::20], net, 64, 32))
     'widgets.threshold(*answers, foods.classes)',
 ]
 KNOB, TEACH, ASK, THRESHOLD = range(1, 5)
-SENTENCES = 'Turn the knob: ', 'Teach it live: ', 'Ask it about a picture of your own: ', 'How sure must it be? '
+SENTENCES = 'Turn the knob: ', 'Teach it live: ', 'Ask it about a picture of your own: ', 'How sure it must be: '
 
 
 def chromium():

@@ -134,7 +134,12 @@ def small(image, alt):
 
 
 def picture(path, px):
-    return small(centre_crop(open_picture(path, px), px), path.name)
+    return small(centre_crop(open_picture(path, px), px), place(path))
+
+
+def place(path):
+    """Where a file is, as one looks for it: in which split and class."""
+    return '/'.join(path.parts[-3:])
 
 
 def mistakes(net, px, pictures, log_p, labels):
@@ -144,8 +149,8 @@ def mistakes(net, px, pictures, log_p, labels):
     shown = []
     for i in wrong[onp.argsort(-sure[wrong], kind='stable')][:MOST]:
         path, label = pictures[i]
-        where = small(figures.activation_map(net, path, px), f'where it looks in {path.name}')
-        words = f'called {net.classes[called[i]]} {sure[i]:.2f}, is {net.classes[label]}: {path.name}'
+        where = small(figures.activation_map(net, path, px), f'where it looks in {place(path)}')
+        words = f'called {net.classes[called[i]]} {sure[i]:.2f}, is {net.classes[label]}: {place(path)}'
         shown.append((picture(path, px), where, words))
     return len(wrong), shown
 
@@ -157,7 +162,7 @@ def doubtful(pictures, log_p, classes, px):
     for i in rows[:MOST]:
         path, label = pictures[i]
         called, p = log_p[i].argmax(), onp.exp(log_p[i])
-        words = f'labelled {classes[label]} {p[label]:.2f}, looks like {classes[called]} {p[called]:.2f}: {path.name}'
+        words = f'labelled {classes[label]} {p[label]:.2f}, looks like {classes[called]} {p[called]:.2f}: {place(path)}'
         shown.append((picture(path, px), words))
     return len(rows), shown
 
@@ -171,7 +176,7 @@ def twins(dataset, features):
     for *pair, cosine in pairs[:MOST]:
         both = [everything[i] for i in pair]
         images = [picture(path, features.px) for _, path, _ in both]
-        words = ' and '.join(f'{split}/{dataset.classes[label]}/{path.name}' for split, path, label in both)
+        words = ' and '.join(f'{place(path)} ({split})' for split, path, _ in both)
         shown.append((*images, f'{words}, {cosine:.3f}'))
     return len(pairs), shown
 
@@ -196,6 +201,7 @@ def page(name, search, T):
         low=round(100 * low),
         high=round(100 * high),
         num_test=n,
+        balanced=round(100 * balanced_accuracy_score(labels, log_p.argmax(1))) if is_uneven(labels) else None,
         network=best.name,
         px=px,
         classes=dataset.classes,

@@ -152,8 +152,7 @@ def fewer_layers(reuse):
         net = run(reuse, source, ['a', 'b', 'c'], num_copied)
         check_reused(net, source, num_copied)
         for param in net.collect_params().values():
-            if param.grad_req != 'null':
-                param.set_data(param.data() + 1)
+            param.set_data(param.data() + 1)
     if any(not onp.array_equal(before[name], array) for name, array in weights_of(source).items()):
         raise Problem('when your network learns, the source network changes: a block is shared, and not copied.')
     return 'Below the place the weights are copies, above it they are new.'

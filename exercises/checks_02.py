@@ -156,28 +156,38 @@ def dense_1024(head):
 
 def check_layers(layers, batch_norm, num_classes):
     """Raises Problem unless they are batch norm or not, dense 1024 with ReLU, and dense."""
+    outputs = [layer._units for layer in layers if isinstance(layer, nn.Dense)]
+    if outputs != [1024, num_classes]:
+        raise Problem(
+            f'for {num_classes} classes the dense layers have {outputs} outputs; there are two, the first with 1024, '
+            'the last with one for each class.'
+        )
+    first, last = (i for i, layer in enumerate(layers) if isinstance(layer, nn.Dense))
+    check_norms(layers, batch_norm, first)
+    if not bends(layers[first:last]):
+        raise Problem('between the two dense layers nothing bends: two linear layers are one; where is the ReLU?')
+    if bends(layers[last:]):
+        raise Problem(
+            'after the last layer comes the softmax of the loss; a ReLU there cuts off all scores below zero.'
+        )
+
+
+def check_norms(layers, batch_norm, first):
+    """Raises Problem unless batch norm is where it should be, before layer `first`, and only if asked for."""
     norms = [i for i, layer in enumerate(layers) if isinstance(layer, nn.BatchNorm)]
-    dense = [layer for layer in layers if isinstance(layer, nn.Dense)]
     if bool(norms) != batch_norm:
-        raise Problem(f'with batch_norm = {batch_norm} there are {len(norms)} layers of batch norm.')
+        raise Problem(f'with batch_norm = {batch_norm} there is {"one" if norms else "no"} layer of batch norm.')
     if norms and not isinstance(layers[norms[0]], heads.BatchNorm):
         raise Problem(
             "take heads.BatchNorm; MXNet's own expects maps, and may crash on features, which have no pixels."
         )
-    if norms not in ([], [0]):
-        raise Problem(f'batch norm is layer {norms}; it is to normalise what comes in, so it goes before all others.')
-    if [layer._units for layer in dense] != [1024, num_classes]:
-        raise Problem(
-            f'for {num_classes} classes the dense layers have {[layer._units for layer in dense]} outputs; the first '
-            'should have 1024, and the last one for each class.'
-        )
-    relu = [layer for layer in layers if isinstance(layer, nn.Activation)]
-    if dense[0].act is None and not relu:
-        raise Problem('between the two dense layers nothing bends: two linear layers are one; where is the ReLU?')
-    if dense[1].act is not None or (relu and layers.index(relu[-1]) > layers.index(dense[1])):
-        raise Problem(
-            'after the last layer comes the softmax of the loss; a ReLU there cuts off all scores below zero.'
-        )
+    if norms and norms[0] > first:
+        raise Problem('batch norm comes after a dense layer; it is to normalise what comes in, so it goes before it.')
+
+
+def bends(layers):
+    """Whether there is an activation in or after one of them."""
+    return any(isinstance(layer, nn.Activation) or getattr(layer, 'act', None) is not None for layer in layers)
 
 
 # ---- Few pictures ---------------------------------------------------------------------------------------------------
@@ -218,7 +228,7 @@ def find_the_leak(leaked):
     below, _ = frozen.cut(utils.pretrained(), 'output')
     dataset, places = with_a_leak(seed=7)
     found = run(leaked, below.features(dataset.train, 96), below.features(dataset.valid, 96))
-    found = onp.asarray(found).ravel()
+    found = onp.array([*found]).ravel()
     if found.dtype == bool:
         raise Problem('give the places of the rows of X_valid, whole numbers from 0 on; onp.flatnonzero finds them.')
     found = {int(i) for i in found}

@@ -182,6 +182,8 @@ def check_still(net, num_frozen, moved):
     blocks = {int(name.split('.')[1]) for name in moved if name.startswith('features')}
     frozen_ones = [name for name in moved if name.startswith('features') and int(name.split('.')[1]) < num_frozen]
     weights = [name for name in frozen_ones if 'running' not in name]
+    if any(name.endswith('weight') for name in weights):
+        raise Problem(f'with num_frozen = {num_frozen} some of the first blocks still learn, as {weights[0]}.')
     if weights:
         raise Problem(
             f'with num_frozen = {num_frozen} one step moves {len(weights)} arrays that should stand still, as '

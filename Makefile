@@ -1,4 +1,5 @@
 # make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab · make weights NAMES="vgg16"
+# make exercises · make extras
 # make classifier DATA=folder MINUTES=10 OUT=folder AGAIN=1 · make label CLASSIFIER=folder DATA=folder OUT=labels.csv COPY=folder
 # For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
 
@@ -26,6 +27,9 @@ lesson: .venv/installed
 lab: .venv/installed
 	$(IN) -m commands.lab
 
+exercises: .venv/installed
+	$(IN) -m commands.exercises
+
 classifier: .venv/installed
 	$(IN) -m commands.classify
 
@@ -45,7 +49,11 @@ quick: .venv/installed-dev
 # Without progress bars, for nbval does not see the end of a cell that sends too much.
 test: .venv/installed-dev
 	$(IN) -m pytest -n auto tests
-	TQDM_DISABLE=1 $(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 notebooks/*.ipynb
+	TQDM_DISABLE=1 $(IN) -m pytest --nbval-lax --nbval-cell-timeout=1200 notebooks/*.ipynb exercises/*.ipynb
+
+# What needs a package index or a browser: where it can't run it fails.
+extras: .venv/installed-extras
+	$(IN) -m pytest tests/extras
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m commands.check
@@ -55,6 +63,10 @@ test: .venv/installed-dev
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+.venv/installed-extras: requirements-extras.txt .venv/installed-dev
+	$(INSTALL) -r requirements-extras.txt
 	touch $@
 
 lock:
@@ -70,4 +82,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson lab classifier label weights quick test lock pretrain kitchen
+.PHONY: lesson lab exercises classifier label weights quick test extras lock pretrain kitchen

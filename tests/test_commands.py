@@ -91,6 +91,10 @@ def test_make_lab_opens_the_copies(tmp_path):
     assert make(tmp_path, target='lab', MPLBACKEND='Agg') == '-m commands.lab|kitchen|0|'
 
 
+def test_make_exercises_writes_them(tmp_path):
+    assert make(tmp_path, target='exercises') == '-m commands.exercises|kitchen|0|'
+
+
 def test_a_machine_that_cannot_run_mxnet_is_told_so(monkeypatch):
     monkeypatch.setattr(platform, 'machine', lambda: 'riscv64')
     with pytest.raises(SystemExit, match='^MXNet has no package for .* riscv64, .* devcontainer'):

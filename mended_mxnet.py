@@ -23,7 +23,6 @@ from mxnet import npx, util
 from mxnet.base import _LIB, check_call
 from mxnet.gluon.contrib.nn import HybridConcurrent
 from mxnet.gluon.model_zoo.vision import mobilenet
-from mxnet.util import is_np_array
 from PIL import ImageFile
 
 
@@ -42,7 +41,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a pictur
 # Three layers of Gluon's zoo use operators that MXNet 1.9.1 has for old arrays only
 def concatenate(self, F, X):
     parts = [block(X) for block in self._children.values()]
-    return F.np.concatenate(parts, self.axis) if is_np_array() else F.concat(*parts, dim=self.axis)
+    return F.np.concatenate(parts, self.axis)
 
 
 HybridConcurrent.hybrid_forward = concatenate  # Inception, SqueezeNet, DenseNet

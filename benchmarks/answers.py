@@ -13,6 +13,7 @@ from unittest import mock
 
 import matplotlib
 import nbformat
+import pandas as pd
 
 from benchmarks.table import Table
 from exercises import checks
@@ -72,17 +73,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('notebook', choices=['01', '02', '03'])
     parser.add_argument('--seeds', type=int, default=10, help='how many')
-    number, seeds = parser.parse_args().notebook, range(parser.parse_args().seeds)
-    table, same = Table(checks.MEASURED, checks.SETTINGS), {'parameters': parameters(number)}
-    for seed in seeds:
+    args = parser.parse_args()
+    number, same = args.notebook, {'parameters': parameters(args.notebook)}
+    table = Table(checks.MEASURED, checks.SETTINGS)
+    for seed in range(args.seeds):
         if table.rows(exercise=f'{int(number)}a', what='refused', seed=seed, **same).empty:
-            rows = run(number, seed)
-            table.add(
-                [
-                    {'exercise': name, 'what': what, 'seed': seed, 'value': float(value), **same}
-                    for name, what, value in rows
-                ]
-            )
+            rows = pd.DataFrame(run(number, seed), columns=['exercise', 'what', 'value'])
+            table.add(rows.assign(seed=seed, **same).to_dict('records'))
             print(f'seed {seed} is done', flush=True)
     answers = table.rows(**same)
     print(f'{len(answers[answers.what == "refused"])} answers, refused: {refused(answers) or "none"}')

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import mended_mxnet
 
@@ -49,6 +50,19 @@ def colours(tmp_path):
 def made(data):
     """The folder that the command leaves."""
     return classify.BUILD / f'classifier-{files.label_of(data)}'
+
+
+@pytest.mark.parametrize('name', ["it's", 'a"b', '$HOME', '$(shell id)', 'a#b', 'back\\', '热狗', 'a\nb', '-x'])
+def test_make_hands_on_any_name_as_it_is(tmp_path, name):
+    told = tmp_path / 'told'
+    told.write_text('#!/bin/sh\nprintf %s "$*|$MINUTES|$AGAIN|$CLASSIFIER|$DATA|$OUT|$COPY"\n')
+    told.chmod(0o755)
+    given = dict.fromkeys(('CLASSIFIER', 'DATA', 'OUT', 'COPY'), name) | {'MINUTES': '10', 'AGAIN': '1'}
+    for target, module in ('classifier', 'classify'), ('label', 'label'):
+        command = ['make', '-s', '-o', '.venv/installed', f'IN={told}', target]
+        command += [f'{variable}={value}' for variable, value in given.items()]
+        ran = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=True)
+        assert ran.stdout == f'-m commands.{module}|10|1|{name}|{name}|{name}|{name}'
 
 
 # ---- make classifier ------------------------------------------------------------------------------------------------

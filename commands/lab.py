@@ -16,6 +16,8 @@ from files import ROOT, whole
 from problem import Problem, say
 
 NOTEBOOKS, WORK = ROOT / 'notebooks', ROOT / 'work'
+# What is uploaded to a widget comes in one message; without this more than 10 MB, two photographs, would get lost.
+UPLOADS = '--ServerApp.tornado_settings={"websocket_max_message_size": 1000000000}'
 
 
 # ---- A copy ---------------------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def main():
     bring_all({path.name: fresh(path) for path in sorted(NOTEBOOKS.glob('*.ipynb'))}, WORK)
     say(f'Your copies of the notebooks are in {WORK}; what you change there stays yours.')
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', WORK.name])
+    os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', UPLOADS, WORK.name])
 
 
 if __name__ == '__main__':

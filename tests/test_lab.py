@@ -161,4 +161,4 @@ def test_it_becomes_jupyterlab_on_the_copies(room, monkeypatch):
     started = []
     monkeypatch.setattr(os, 'execv', lambda *command: started.append((os.getcwd(), *command)))
     lab.main()
-    assert started == [(str(ROOT), sys.executable, [sys.executable, '-m', 'jupyter', 'lab', 'work'])]
+    assert started == [(str(ROOT), sys.executable, [sys.executable, '-m', 'jupyter', 'lab', lab.UPLOADS, 'work'])]

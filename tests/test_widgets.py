@@ -255,6 +255,14 @@ def test_a_stopped_run_keeps_what_it_reached(turned, monkeypatch):
     assert len(run.valid) == len(run.seconds) == 3 and '3 of 30' in turned.table.value
 
 
+def test_the_frozen_part_can_be_stopped_and_nothing_half_is_kept(turned, cache, monkeypatch):
+    monkeypatch.setattr(turned.work, 'expect', lambda total, text: turned.work.stop())
+    said, run = chosen_run(turned, 'output')
+    assert said == 'Stopped.' and run.valid == [] and run.spent > 0 and not [*cache.glob('*')]
+    monkeypatch.undo()
+    assert '0 of 2' in turned.table.value
+
+
 def test_a_guess_is_a_number_of_100(turned):
     turned.guess.value = 'many'
     assert 'is no guess' in finished(turned.work, turned.run) and not turned.runs

@@ -1,6 +1,7 @@
 # make lesson · make lesson SEEDS="0 1 2" · make lesson DATA=folder · make quick · make test · make lab · make weights NAMES="vgg16"
 # make exercises · make extras
 # make classifier DATA=folder MINUTES=10 OUT=folder AGAIN=1 · make label CLASSIFIER=folder DATA=folder OUT=labels.csv COPY=folder
+# make page CLASSIFIER=folder
 # For authors: make lock · make pretrain PACKED=folder · make kitchen POOL=folder
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -35,6 +36,9 @@ classifier: .venv/installed
 
 label: .venv/installed
 	$(IN) -m commands.label
+
+page: .venv/installed
+	$(IN) -m commands.page
 
 weights: .venv/installed
 	$(IN) -m commands.weights
@@ -82,4 +86,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson lab exercises classifier label weights quick test extras lock pretrain kitchen
+.PHONY: lesson lab exercises classifier label page weights quick test extras lock pretrain kitchen

@@ -24,7 +24,7 @@ PAGE = ROOT / 'page'  # how it looks and what it does, and the lock of what runs
 RUNTIME = 'node_modules/onnxruntime-web'
 CODE, WASM = 'dist/ort.wasm.bundle.min.mjs', 'dist/ort-wasm-simd-threaded.wasm'  # without WebGPU: half as large
 OURS = b'<meta name="generator" content="make page">'
-HOT_DOG = {'hotdog': 'hot dog', 'not-hotdog': 'not hot dog'}  # as one says it
+HOT_DOG = {'hotdog': 'hot\xa0dog', 'not-hotdog': 'not hot\xa0dog'}  # as one says it, on one line
 EXAMPLE = 'make page CLASSIFIER=build/classifier-NAME'
 
 
@@ -40,6 +40,8 @@ def asked_folder():
 
 def network_in(folder):
     """(bytes, facts): the network in the folder of a classifier, and what it says of itself. Raises Problem."""
+    if not folder.is_dir():
+        raise Problem(f'{folder} is no folder; give one that make classifier has written: {EXAMPLE}.')
     path = folder / 'classifier.onnx'
     try:
         network = path.read_bytes()
@@ -82,7 +84,7 @@ def install():
     """Install what the lock names, by npm. Raises Problem."""
     if not shutil.which('npm') or not shutil.which('node'):
         raise Problem(
-            'Node.js is missing, whose npm brings what runs the page; install it (https://nodejs.org), again.'
+            'Node.js is missing, whose npm brings what runs the page; install it (https://nodejs.org) first.'
         )
     say('npm installs ONNX Runtime Web in page/node_modules, once (150 MB) ...')
     command = ['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
@@ -92,7 +94,7 @@ def install():
     if done.returncode:
         reason = next(iter(done.stderr.splitlines()), f'it ended with {done.returncode}')
         raise Problem(
-            f'npm could not install what runs the page ({reason[:200]}); it needs its registry once; run it again.'
+            f'npm could not install what runs the page ({reason[:200]}); it needs its registry, once; try again.'
         )
 
 

@@ -102,7 +102,7 @@ function showAnswer(p) {
   $('.answer').hidden = false;
   $('.verdict').style.setProperty('--colour', colours[best][0]);
   $('.verdict').style.setProperty('--ink', colours[best][1]);
-  $('.verdict').style.setProperty('--longest', Math.max(5, ...names[best].split(/[\s-]/).map(word => word.length)));
+  $('.verdict').style.setProperty('--longest', Math.max(5, ...names[best].split(/[ -]/).map(word => word.length)));
   $('.verdict strong').textContent = names[best];
   $('.verdict span').textContent = `${percent(p[best])} sure`;
   showBars(p);
@@ -128,6 +128,7 @@ function showBars(p) {
 function showPicture(shown, width, height) {
   $('#stage').classList.remove('empty');
   $('.frame').hidden = false;
+  $('.frame').style.setProperty('--shape', width / height);
   $('.frame').classList.toggle('tall', height > width);
   for (const element of $('.frame').children) element.hidden = element !== shown;
 }
@@ -177,11 +178,9 @@ async function add(bitmap, name) {
 }
 
 async function addFile(file) {
-  try {
-    await add(await decoded(file), file.name);
-  } catch (error) {
-    say(`${file.name} can't be read as a picture here (${error.name ?? error}); give a JPEG or PNG file.`);
-  }
+  const bitmap = await decoded(file).catch(() => null);
+  if (!bitmap) return say(`${file.name} can't be read as a picture by this browser; give a JPEG or PNG file.`);
+  return add(bitmap, file.name).catch(error => say(`${file.name} is too much for this browser (${error}); give a smaller one.`));
 }
 
 async function addAll(files) {

@@ -36,10 +36,11 @@ def test_every_package_has_one_version_its_hashes_and_no_address(name):
     assert not re.search('https?:|index-url|find-links|trusted-host', (ROOT / name).read_text())
 
 
-def test_both_locks_fit_together():
-    ours, authors = ({(r.name, str(r.specifier)) for r, _ in requirements(name)} for name in LOCKS)
-    shared = {name for name, _ in ours} & {name for name, _ in authors}
-    assert len(shared) > 20 and all((one in ours) for one in authors if one[0] in shared)
+@pytest.mark.parametrize('name', [LOCKS[1], 'requirements-extras.txt'])
+def test_the_locks_fit_together(name):
+    ours, theirs = ({(r.name, str(r.specifier)) for r, _ in requirements(lock)} for lock in (LOCKS[0], name))
+    shared = {package for package, _ in ours} & {package for package, _ in theirs}
+    assert len(shared) > 20 and all((one in ours) for one in theirs if one[0] in shared)
 
 
 def test_conda_installs_the_lock_and_no_package_past_it():

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 import frozen
 import utils
@@ -75,17 +75,22 @@ def part(pictures, rows):
 
 
 class Features:
-    """What a frozen part gives for all pictures of a dataset, computed at once; one asks for those of some."""
+    """What a frozen part gives for all pictures of a task, computed at once; one asks for those of some."""
 
-    def __init__(self, below, dataset, px):
-        pictures = [*dataset.train, *dataset.valid, *dataset.test]
-        self.below, self.px, self.classes = below, px, dataset.classes
+    def __init__(self, below, task, px):
+        pictures = [*task.known, *task.dataset.test]
+        self.below, self.px, self.fitted, self.classes = below, px, task.fitted, task.dataset.classes
         self.X = below.features(pictures, px)
         self.row = {path: i for i, (path, _) in enumerate(pictures)}
 
     def features(self, pictures, px, views=0):
-        """As frozen.Below.features."""
-        return self.below.features(pictures, px, views) if views else self.X[self.rows(pictures)]
+        """As frozen.Below.features; the views are those of the pictures that are fitted to, and kept."""
+        if not views:
+            return self.X[self.rows(pictures)]
+        row = {path: i for i, (path, _) in enumerate(self.fitted)}
+        first = onp.array([row[path] for path, _ in pictures])
+        rows = [first + view * len(self.fitted) for view in range(views)]
+        return self.below.features(self.fitted, px, views)[onp.concatenate(rows)]
 
     def rows(self, pictures):
         return onp.array([self.row[path] for path, _ in pictures])
@@ -127,7 +132,7 @@ def head_on(task, source, views=0):
     net = frozen.with_head(utils.pretrained(source), task.dataset.classes)
     net.px = px = NETWORKS[source].usual_px
     below, above = frozen.cut(net, 'output')
-    features = Features(below, task.dataset, px)
+    features = Features(below, task, px)
     table = frozen.fit(features, above, task.for_fit(), px, views)
     C = table.C[table.valid.argmax()]
     if task.folded:
@@ -158,7 +163,7 @@ def fitted_head(features, pictures, C, views=0):
 
 
 class TimeUp(Exception):
-    """There is no time for another epoch."""
+    """There is no time for more training."""
 
 
 class Stage:
@@ -169,11 +174,11 @@ class Stage:
         self.at = first_of_last_stage(best.net, best.net.px)
         self.net = utils.copied(best.net)
         below, self.above = frozen.cut(self.net, self.at)
-        self.features = Features(below, task.dataset, best.net.px)
+        self.features = Features(below, task, best.net.px)
         self.X = below.features(task.fitted, best.net.px, VIEWS)
 
     def candidate(self):
-        """The Candidate. Raises TimeUp where that came before there was one."""
+        """The Candidate, with what was learned in time. Raises TimeUp if that is not all folds."""
         if self.task.folded:
             log_p = self.out_of_fold()
             self.train(self.above, range(len(self.task.fitted)), self.task.fitted, FOLD_EPOCHS)
@@ -189,9 +194,15 @@ class Stage:
         """Train on the views of those rows of task.fitted; the best epoch on the judges is kept."""
         n, labels = len(self.task.fitted), frozen.labels_of(self.task.fitted, VIEWS)
         rows = onp.concatenate([onp.array(rows) + view * n for view in range(VIEWS)])
-        train_iter = frozen.Batches(lambda some: self.X[rows[some]], labels[rows], BATCH, train=True)
+        train_iter = frozen.Batches(lambda some: self.in_time(rows[some]), labels[rows], BATCH, train=True)
         judge_iter = self.features.batches(judges)
         utils.train(above, train_iter, judge_iter, num_epochs, LR, head=1, patience=PATIENCE, watch=self.watch)
+
+    def in_time(self, rows):
+        """What the frozen part gave for the rows. Raises TimeUp."""
+        if time.time() > self.deadline:
+            raise TimeUp
+        return self.X[rows]
 
     def watch(self, history):
         """Called after each epoch."""
@@ -253,8 +264,10 @@ class Search:
         if is_time_for(f'{source}, head, {VIEWS} views', deadline, source, many, task):
             self.attempt(lambda: head_on(task, source, VIEWS))
         if is_time_for(f'{source}, last stage', deadline, source, everything + 2 * many, task):
-            with contextlib.suppress(TimeUp):
+            try:
                 self.attempt(Stage(task, self.best, deadline).candidate)
+            except TimeUp:
+                say(f'{source}, last stage: given up, for the time is up.')
 
     def out_of_fold(self):
         """What heads on the first source say of train and valid, each picture by one that was fitted to the others."""
@@ -335,11 +348,12 @@ def probably_wrong(log_p, labels):
 
 def look_alikes(X, least=ALIKE):
     """[(i, j, cosine), ...]: pairs of rows that are nearly the same, each with its nearest, the nearest first."""
-    distances, others = NearestNeighbors(n_neighbors=2, metric='cosine').fit(X).kneighbors(X)
+    X = normalize(X)  # so that the squared distance of two is 2 - 2 cosine, which is found with little memory
+    distances, others = NearestNeighbors(n_neighbors=2, algorithm='brute').fit(X).kneighbors(X)
     pairs = {}
     for i, (near, beside) in enumerate(zip(distances, others)):
         j = next(int(j) for j in beside if j != i)
-        cosine = 1 - float(near[list(beside).index(j)])
+        cosine = 1 - float(near[list(beside).index(j)]) ** 2 / 2
         if cosine >= least:
             pairs[min(i, j), max(i, j)] = cosine
     return sorted(((*pair, cosine) for pair, cosine in pairs.items()), key=lambda pair: -pair[2])

@@ -67,7 +67,7 @@ def main():
     dataset = utils.find_data(args.data)
     same = {'source': SOURCE, 'share': args.share, **data_facts(args.data, dataset)}
     net = frozen.with_head(utils.pretrained(SOURCE), dataset.classes)
-    features = Features(frozen.cut(net, 'output')[0], dataset, NETWORKS[SOURCE].usual_px)
+    features = Features(frozen.cut(net, 'output')[0], Task(dataset), NETWORKS[SOURCE].usual_px)
     table = Table(OUT, ['seed', *same])
     for seed in SEEDS:
         table.measure({'seed': seed, **same}, lambda seed=seed: found(features, net, dataset, args.share, seed))

@@ -43,7 +43,7 @@ class Bench:
         if headline == 'photographs':  # out of fold: no valid
             train = Pictures(self.dataset.train + self.dataset.valid, self.dataset.classes)
             self.dataset = self.dataset._replace(train=train, valid=Pictures([], self.dataset.classes))
-        counts = {split: len(self.dataset[split]) for split in utils.SPLITS}
+        counts = {f'num_{split}': len(self.dataset[split]) for split in utils.SPLITS}
         self.same = {'headline': headline, 'network': network, 'px': px, **counts, **data_facts(folder, self.dataset)}
         self.table = Table(OUT, ['head', 'seed', *self.same])
 

@@ -249,11 +249,12 @@ class Knob:
         seconds = math.inf if self.target is None else left(self.runs, self.budget)
         if not seconds:
             raise Problem('Your seconds are used up; press "again" to begin anew.')
+        source = pretrained(self.network.value)
         run = Run(self.network.value, self.cut.value, self.lr.value, self.num_epochs.value, guess)
         self.runs.append(run)
         self.work.until = time.monotonic() + seconds
         try:
-            train(pretrained(run.network), self.dataset, self.px, run, self.work)
+            train(source, self.dataset, self.px, run, self.work)
         finally:
             self.work.until = math.inf
             self.show()

@@ -5,7 +5,7 @@ python -m benchmarks.sources seconds
 python -m benchmarks.sources tiny tiny-imagenet-200/val SAMPLES
 
 heads    accuracy on valid, and which test pictures were called right (of chosen sources only, these are ever looked
-         at), with five subsets of the training pictures; at 128 px, and kitchen also at 224: benchmarks/sources.csv
+         at), with five subsets of the training pictures; at several px: benchmarks/sources.csv
 seconds  from picture files to features, when nothing else runs: benchmarks/sources_seconds.csv
 tiny     top-1 among the 200 classes of Tiny ImageNet's 10,000 validation pictures, at each source's usual px (SAMPLES
          has a picture of each of ImageNet's classes, see data/make/pretrain/pack.py): benchmarks/sources_tiny.csv
@@ -38,7 +38,7 @@ from sources import NETWORKS
 HERE = Path(__file__).resolve().parent
 SEEDS = range(5)
 PER_CLASS = {'kitchen': 100, 'digits': 50}  # the seed decides which; of a folder, half
-PX = {'kitchen': [128, 224], 'digits': [128]}
+PX = {'kitchen': [128, 224], 'digits': [64, 128, 224]}
 RANDOM = ['resnet18_v2', 'efficientnet_lite0']  # also with random weights
 
 

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 import frozen
 import utils
+from arms import keep_statistics
 from folders import Pictures
 from problem import say
 from sources import NETWORKS
@@ -31,7 +32,7 @@ from sources.weights import set_weights
 SOURCE = 'efficientnet_lite0'
 OTHERS = 'efficientnet_lite2', 'efficientnet_lite1', 'resnet18_v2'  # that need no download
 BATCH, VIEWS = 32, 4
-LR, MOST_EPOCHS, FOLD_EPOCHS, PATIENCE = 0.01, 20, 5, 3
+LR, MOST_EPOCHS, FOLD_EPOCHS, PATIENCE = 0.003, 20, 5, 3
 ALIKE = 0.9  # cosine of the features of two pictures that are nearly the same
 TINY = 1e-30  # of which there is a logarithm
 
@@ -172,8 +173,10 @@ class Stage:
     def __init__(self, task, best, deadline):
         self.task, self.best, self.deadline = task, best, deadline
         self.at = first_of_last_stage(best.net, best.net.px)
-        self.net = utils.copied(best.net)
+        self.T = temperature(best.log_p, task.labels)  # a head that is hardly sure would teach next to nothing
+        self.net = soften(utils.copied(best.net), self.T)
         below, self.above = frozen.cut(self.net, self.at)
+        self.above.apply(keep_statistics)
         self.features = Features(below, task, best.net.px)
         self.X = below.features(task.fitted, best.net.px, VIEWS)
 
@@ -216,8 +219,9 @@ class Stage:
         for fitted, judged, rows in folds_of(self.task.known):
             net = utils.copied(self.best.net)
             _, above = frozen.cut(net, self.at)
+            above.apply(keep_statistics)
             weight, bias = frozen.dense_of(*fitted_head(self.best.features, fitted, self.best.C))
-            set_weights(above.output, {'weight': weight, 'bias': bias})
+            set_weights(above.output, {'weight': weight / self.T, 'bias': bias / self.T})
             self.train(above, [rows_of[path] for path, _ in fitted], fitted, FOLD_EPOCHS)
             log_p[rows] = log_probabilities(above, self.features, judged)
         return log_p
@@ -330,10 +334,11 @@ def softened(log_p, T):
 
 
 def soften(net, T):
-    """Divide the outputs of `net` by T, in its last layer: wherever it goes, its probabilities are these."""
+    """`net` with its outputs divided by T, in its last layer: wherever it goes, its probabilities are these."""
     layer = net.output if isinstance(net.output, gluon.nn.Dense) else net.output[-1]
     for param in layer.collect_params().values():
         param.set_data(param.data(utils.where(net)[0]) / T)
+    return net
 
 
 # ---- What is odd ----------------------------------------------------------------------------------------------------

@@ -357,7 +357,7 @@ def zeros(source, classes, num_copied):
         (lambda source, classes, n: utils.with_new_head(source, classes), 'the blocks that are as in the source are'),
         (lambda source, classes, n: reuse_from_scratch(source, classes, n + 1), 'and should be'),
         (lambda source, classes, n: utils.copied(source), 'it needs a new head'),
-        (lambda source, classes, n: source.features, 'return the network'),
+        (lambda source, classes, n: source.features, 'give the network'),
         (lambda source, classes, n: None, 'gives None'),
         (shares, 'is shared, and not copied'),
         (zeros, 'must be random'),

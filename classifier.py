@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import normalize
 
 import frozen
 import utils
@@ -156,7 +156,7 @@ def out_of_fold(features, pictures, C, views=0):
 
 def fitted_head(features, pictures, C, views=0):
     """scikit-learn's model, fitted with this C."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=10000))
+    model = make_pipeline(frozen.OneScale(), LogisticRegression(C=C, max_iter=10000))
     return model.fit(*frozen.table_of(features, pictures, features.px, views))
 
 

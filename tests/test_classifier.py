@@ -13,7 +13,6 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import classifier
 import frozen
@@ -87,7 +86,7 @@ def test_out_of_fold_is_what_scikit_learn_gives():
     y = rng.permutation(onp.arange(90) % 2)
     X = (rng.normal(size=(90, 5)) + y[:, None]).astype('f4')
     pictures = dataset_of(train=y).train
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=10000))
+    model = make_pipeline(frozen.OneScale(), LogisticRegression(C=0.1, max_iter=10000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     expected = cross_val_predict(model, X, y, cv=folds, method='predict_proba')
     assert onp.exp(classifier.out_of_fold(Rows(X, pictures), pictures, 0.1)) == pytest.approx(expected, abs=1e-6)

@@ -19,7 +19,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import frozen
 import heads
@@ -88,7 +87,7 @@ def fitted(X, y, valid=None, valid_y=(), views=0):
 
 
 def pipeline(C, tol=1e-6):
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=10000, tol=tol))
+    return make_pipeline(frozen.OneScale(), LogisticRegression(C=C, max_iter=10000, tol=tol))
 
 
 def softmax(above, X):
@@ -158,12 +157,23 @@ def test_it_was_at_its_end(sizes, num_features):
         assert abs(losses[0] - losses[1]) < 1e-3
 
 
+def test_a_feature_that_is_hardly_ever_on_stays_small():
+    """All are divided by one number: a feature of a thousandth has a thousandth of the weight's pull."""
+    X, y = clouds([60, 60], apart=1)
+    X[:, 3] *= 1e-3
+    scaled = frozen.OneScale().fit(X).transform(X)
+    assert abs(scaled.mean(0)).max() < 1e-5 and scaled.std() == pytest.approx(1)
+    ratio = scaled.std(0) / X.std(0)
+    assert ratio == pytest.approx(ratio[0], rel=1e-4)
+    assert (frozen.OneScale().fit(0 * X).transform(0 * X) == 0).all()
+
+
 # ---- C --------------------------------------------------------------------------------------------------------------
 
 
 def test_c_is_the_best_on_valid_and_of_equals_the_smallest():
-    X, y = clouds([60, 60], apart=0.3)
-    valid, valid_y = clouds([60, 60], apart=0.3, seed=1)
+    points, labels = clouds([120, 120], apart=0.2, seed=4)
+    (X, valid), (y, valid_y) = onp.split(points, 2), onp.split(labels, 2)
     above, table = fitted(X, y, valid, valid_y)
     expected = [pipeline(C).fit(X, y).score(valid, valid_y) for C in GRID]
     assert table.valid.tolist() == pytest.approx(expected, abs=0.02)  # they begin elsewhere

@@ -13,33 +13,18 @@ import pytest
 from helpers import contents, fill
 
 import utils
-from benchmarks import cut_rates, difficulty, exercises, mutants, mutations, rates
+from benchmarks import cut_rates, difficulty, mutants, mutations, rates
 from files import ROOT
 
 HERE = ROOT / 'benchmarks'
 COMMANDS = sorted({path.stem for path in HERE.glob('*.py') if '__main__' in path.read_text()})
 
 
-def must_not_run(*args, **options):
-    raise AssertionError('It was measured before.')
-
-
 # ---- Commands -------------------------------------------------------------------------------------------------------
 
 
 def test_they_are_all_here():
-    assert {
-        'arms',
-        'costs',
-        'rates',
-        'cut_rates',
-        'exercises',
-        'difficulty',
-        'features',
-        'knob',
-        'speed',
-        'mutants',
-    } <= {*COMMANDS}
+    assert {'arms', 'costs', 'rates', 'cut_rates', 'difficulty', 'features', 'knob', 'speed', 'mutants'} <= {*COMMANDS}
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -105,24 +90,15 @@ def literal(tree, name):
     return ast.literal_eval(value)
 
 
-def parameters(number):
-    (path,) = (ROOT / 'notebooks').glob(f'{number}_*.ipynb')
-    (cell,) = [c for c in nbformat.read(path, 4).cells if 'parameters' in c.metadata.get('tags', [])]
-    names = {}
-    exec(cell.source, {}, names)
-    return names
-
-
 def taken(module):
     """What a module takes out of the names of a notebook: names['...']."""
     found = [node for node in ast.walk(ast.parse((HERE / module).read_text())) if isinstance(node, ast.Subscript)]
     return {node.slice.value for node in found if getattr(node.value, 'id', None) == 'names'}
 
 
-@pytest.mark.parametrize('module, until', [('cut_rates.py', 'rates'), ('exercises.py', 'knob')])
-def test_notebook_03_defines_what_is_taken_from_it(module, until):
-    assert len(taken(module)) > 3
-    assert taken(module) <= defined(code_of('03', until))
+def test_notebook_03_defines_what_is_taken_from_it():
+    assert len(taken('cut_rates.py')) > 3
+    assert taken('cut_rates.py') <= defined(code_of('03', 'rates'))
 
 
 def test_an_experiment_is_called_as_notebook_03_has_it():
@@ -137,33 +113,10 @@ def test_an_experiment_is_called_as_notebook_03_has_it():
     assert any({'valid', 'seconds'} <= some for some in keys)
 
 
-@pytest.mark.parametrize('number', ['01', '02'])
-def test_the_table_of_a_notebook_has_the_rows_that_are_asked_for(number):
-    tree = code_of(number)
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    column, names = exercises.MEASURED[number]
-    assert 'measured' in defined(tree) and {column, *names} <= texts
-
-
-def test_the_arms_that_are_asked_for_are_those_of_notebook_03():
+def test_the_arms_are_those_of_notebook_03():
     tree = code_of('03')
     cases, arms = literal(tree, 'guess'), literal(tree, 'arms')
-    for _, _, case, asked in exercises.ARMS:
-        assert case in cases and {*asked} <= {*arms}
     assert len(cut_rates.all_arms({'guess': cases, 'arms': arms, 'cuts': literal(tree, 'cuts')})) == 4 * 5 + 6
-
-
-@pytest.mark.parametrize('number', ['01', '02', '03'])
-def test_an_exercise_changes_a_parameter_that_there_is(number):
-    before = parameters(number)
-    changes = [change for change, _, _ in exercises.recipes(number)]
-    for change in changes:
-        after = parameters(number)
-        exec(change, {}, after)
-        assert after.keys() == before.keys(), change
-        for name, value in after.items():
-            assert not isinstance(value, dict) or value.keys() == before[name].keys(), change
-    assert len(changes) == len({*changes})
 
 
 # ---- What was measured ----------------------------------------------------------------------------------------------
@@ -182,8 +135,6 @@ def copied(tmp_path, monkeypatch):
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(rates, 'OUT', tmp_path / 'rates.csv')
     monkeypatch.setattr(rates, 'fit', fit)
-    monkeypatch.setattr(exercises, 'HERE', tmp_path)
-    monkeypatch.setattr(exercises, 'run', must_not_run)
     return tmp_path, trainings
 
 
@@ -211,24 +162,6 @@ def test_rates_of_a_folder_are_its_own(copied, tmp_path, monkeypatch, capsys):
     assert rates.OUT.read_text().startswith(before)
     called(rates.main, monkeypatch, folder, '--seeds', 0, '--px', 64)
     assert [settings['px'] for _, settings in copied[1]] == count * [128] + count * [64]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('number', ['02', '03'])
-def test_exercises_are_there_with_all_their_rows(number, copied, monkeypatch):
-    before = contents(copied[0])
-    called(exercises.main, monkeypatch, number)
-    assert contents(copied[0]) == before
-
-
-@pytest.mark.slow
-def test_a_change_that_lacks_a_row_is_measured_again(copied, monkeypatch):
-    path = copied[0] / 'exercises_03.csv'
-    lines = path.read_text().splitlines(keepends=True)
-    lacking = next(line for line in lines if line.startswith('per_class = 5,nothing frozen'))
-    path.write_text(''.join(line for line in lines if line != lacking))
-    with pytest.raises(AssertionError, match='measured before'):
-        called(exercises.main, monkeypatch, '03')
 
 
 def test_by_kind_the_shares_are_of_pictures():

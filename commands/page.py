@@ -45,8 +45,9 @@ def network_in(folder):
     path = folder / 'classifier.onnx'
     try:
         network = path.read_bytes()
-        facts = {fact.key: fact.value for fact in onnx.load_from_string(network).metadata_props}
-        return network, {**facts, 'classes': json.loads(facts['classes']), 'px': int(facts['px'])}
+        says = {fact.key: fact.value for fact in onnx.load_from_string(network).metadata_props}
+        facts = {name: says[name] for name in ('source', 'licence')}
+        return network, facts | {'classes': json.loads(says['classes']), 'px': int(says['px'])}
     except OSError:
         raise Problem(f'{path} is not there; give a folder that make classifier has written: {EXAMPLE}.') from None
     except Exception:  # whatever is in the file
@@ -83,9 +84,7 @@ def integrity(lock):
 def install():
     """Install what the lock names, by npm. Raises Problem."""
     if not shutil.which('npm') or not shutil.which('node'):
-        raise Problem(
-            'Node.js is missing, whose npm brings what runs the page; install it (https://nodejs.org) first.'
-        )
+        raise Problem('Node.js is missing, whose npm brings what runs the page; install it (https://nodejs.org) first.')
     say('npm installs ONNX Runtime Web in page/node_modules, once (150 MB) ...')
     command = ['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
     done = subprocess.run(

@@ -97,12 +97,17 @@ function append(parent, tag, properties = {}) {
   return element;
 }
 
+// How many letters a line has to take: the longest word, and a long name in a few lines.
+function lettersInLine(name) {
+  return Math.max(5, 2.2 * Math.sqrt(name.length), ...name.split(/[ -]/).map(word => word.length));
+}
+
 function showAnswer(p) {
   const best = argmax(p);
   $('.answer').hidden = false;
   $('.verdict').style.setProperty('--colour', colours[best][0]);
   $('.verdict').style.setProperty('--ink', colours[best][1]);
-  $('.verdict').style.setProperty('--longest', Math.max(5, ...names[best].split(/[ -]/).map(word => word.length)));
+  $('.verdict').style.setProperty('--letters', lettersInLine(names[best]));
   $('.verdict strong').textContent = names[best];
   $('.verdict span').textContent = `${percent(p[best])} sure`;
   showBars(p);
@@ -115,7 +120,7 @@ function showBars(p) {
   for (const i of likely) {
     const row = append(body, 'tr');
     append(row, 'th', { scope: 'row', textContent: names[i] });
-    const bar = append(append(row, 'td', { className: 'track' }), 'div');
+    const bar = append(append(append(row, 'td'), 'div', { className: 'track' }), 'div');
     bar.style.width = `${100 * p[i]}%`;
     bar.style.background = colours[i][0];
     append(row, 'td', { textContent: percent(p[i]) });
@@ -170,17 +175,21 @@ async function addressOf(bitmap) {
 }
 
 async function add(bitmap, name) {
-  const { width, height } = bitmap;
-  const photograph = { name, width, height, p: await probabilities(bitmap), url: await addressOf(bitmap) };
+  try {
+    const { width, height } = bitmap;
+    const photograph = { name, width, height, p: await probabilities(bitmap), url: await addressOf(bitmap) };
+    addToTray(photograph);
+    show(photograph);
+  } catch (error) {
+    say(`${name} is too much for this browser (${error}); give a smaller picture.`);
+  }
   bitmap.close();
-  addToTray(photograph);
-  show(photograph);
 }
 
 async function addFile(file) {
   const bitmap = await decoded(file).catch(() => null);
-  if (!bitmap) return say(`${file.name} can't be read as a picture by this browser; give a JPEG or PNG file.`);
-  return add(bitmap, file.name).catch(error => say(`${file.name} is too much for this browser (${error}); give a smaller one.`));
+  if (bitmap) return add(bitmap, file.name);
+  say(`${file.name} can't be read as a picture by this browser; give a JPEG or PNG file.`);
 }
 
 async function addAll(files) {
@@ -189,7 +198,7 @@ async function addAll(files) {
   for (const [i, file] of files.entries()) {
     $('#progress').textContent = `${i + 1} of ${files.length} ...`;
     await inTurn(() => addFile(file));
-    await new Promise(requestAnimationFrame);  // so that one sees it
+    await new Promise(resolve => setTimeout(resolve));  // so that one sees it
   }
   $('#progress').textContent = '';
 }
@@ -197,8 +206,9 @@ async function addAll(files) {
 // The network takes one picture at a time.
 let turn = Promise.resolve();
 function inTurn(job) {
-  turn = turn.then(job);
-  return turn;
+  const done = turn.then(job);
+  turn = done.catch(() => {});
+  return done;
 }
 
 // ---- The camera -----------------------------------------------------------------------------------------------------
@@ -208,12 +218,15 @@ const REASONS = {
   NotAllowedError: 'The browser does not let this page use the camera',
   NotReadableError: 'Another program uses the camera',
 };
+const INSTEAD = 'choose photographs, or drop them on the page.';
 const video = $('.frame video');
 let stream = null;
+let isStarting = false;
 
 async function startCamera() {
+  if (isStarting) return;
+  isStarting = true;
   $('#problems').replaceChildren();
-  $('#camera').disabled = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
     video.srcObject = stream;
@@ -224,9 +237,9 @@ async function startCamera() {
     watch(stream);
   } catch (error) {
     stopCamera();
-    say(`${REASONS[error.name] ?? `The camera can't be used (${error.name})`}; choose photographs, or drop them on the page.`);
+    say(`${REASONS[error.name] ?? `The camera can't be used (${error.name})`}; ${INSTEAD}`);
   }
-  $('#camera').disabled = false;
+  isStarting = false;
 }
 
 function stopCamera() {
@@ -240,14 +253,20 @@ function stopCamera() {
 // Say what the camera sees, as often as the network can.
 async function watch(watched) {
   while (stream === watched && watched.active) {
-    await inTurn(async () => {
-      const bitmap = await createImageBitmap(video);
-      const p = await probabilities(bitmap);
-      bitmap.close();
-      if (stream === watched) showAnswer(p);
-    });
+    await inTurn(() => look(watched));
     await new Promise(requestAnimationFrame);
   }
+  if (stream !== watched) return;  // somebody stopped it
+  stopCamera();
+  say(`The camera has stopped; use it again, ${INSTEAD}`);
+}
+
+async function look(watched) {
+  if (stream !== watched) return;
+  const bitmap = await createImageBitmap(video);
+  const p = await probabilities(bitmap);
+  bitmap.close();
+  if (stream === watched) showAnswer(p);
 }
 
 async function takePicture() {

@@ -159,7 +159,7 @@ def test_it_was_at_its_end(sizes, num_features):
 
 def test_a_feature_that_is_hardly_ever_on_stays_small():
     """All are divided by one number: a feature of a thousandth has a thousandth of the weight's pull."""
-    X, y = clouds([60, 60], apart=1)
+    X, _ = clouds([60, 60], apart=1)
     X[:, 3] *= 1e-3
     scaled = frozen.OneScale().fit(X).transform(X)
     assert abs(scaled.mean(0)).max() < 1e-5 and scaled.std() == pytest.approx(1)

@@ -176,7 +176,7 @@ def test_it_says_what_python_says(browser, path, net, foods):
 
 
 def test_turned_large_and_transparent_pictures(browser, path, net, foods, tmp_path):
-    """Each way that EXIF turns a picture, one phone-sized, unsure ones, so that it matters; half of one transparent."""
+    """Each way that EXIF turns a picture, phone-sized too, unsure ones, so it matters; one half transparent."""
     unsure = sorted((path for path, _ in foods.test), key=lambda path: max(utils.predict(net, path).values()))
     paths = [turned(unsure[turn], turn, tmp_path) for turn in range(1, 9)]
     not_turned = [utils.predict(net, onp.asarray(Image.open(path))) for path in paths[1:]]

@@ -23,6 +23,7 @@ def keep(path, shape, parts):
     try:
         make_room(path.parent, size_of(shape))
         write_array(path, shape, parts)
+        make_room(path.parent, 0)  # of what another process wrote meanwhile
     except OSError as error:
         say(
             f'What the frozen part gives is not kept, but computed anew each time ({error}); free some space, cut '

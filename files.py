@@ -9,7 +9,7 @@ from pathlib import Path
 from problem import Problem
 
 ROOT = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get('HOTDOG_BUILD', ROOT / 'build')).resolve()  # tests have one of their own
+BUILD = Path(os.environ.get('HOTDOG_BUILD') or ROOT / 'build').resolve()  # tests have one of their own
 
 
 def user_path(path):

@@ -6,14 +6,18 @@ points, they look at what was done: which weights moved, what the student's own 
 
 import functools
 import importlib
+import inspect
+import math
+import traceback
 import warnings
 from collections.abc import Mapping
 from numbers import Real
 
 import mended_mxnet
 
+import numpy as onp
 import pandas as pd
-from mxnet import np
+from mxnet import gluon, np
 
 import utils
 from benchmarks.table import Table
@@ -39,6 +43,7 @@ def exercise(name):
 def check(name, *answers):
     """Print that the answers to an exercise are right. Raises Problem, with one sentence, if they are not."""
     look = look_of(name)
+    check_number_of_answers(name, look, answers)
     if any(answer is None for answer in answers):
         raise Problem(f'{name}: there is no answer yet; fill in the cell above, run it, and then this one.')
     try:
@@ -46,10 +51,23 @@ def check(name, *answers):
             praise = look(*answers)
     except Problem as problem:
         raise Problem(f'{name}: {problem}') from None
-    except Exception as error:  # whatever is in an answer
-        what = f'{type(error).__name__}: {error}'
-        raise Problem(f'{name}: this answer has another form than the exercise asks for ({what}); see there.') from None
+    except KeyboardInterrupt:
+        raise Problem(f'{name}: stopped; the answer was not looked at to its end, so run this cell again.') from None
+    except Exception:  # whatever is in an answer
+        raise Problem(
+            f'{name}: this answer has another form than the exercise asks for; the comments and the first lines of the '
+            'cell as it came to you show which.'
+        ) from None
     print(f'{name} is right. {praise}')
+
+
+def check_number_of_answers(name, look, answers):
+    wanted = len(inspect.signature(look).parameters)
+    if len(answers) != wanted:
+        raise Problem(
+            f'{name}: after the name `check` takes {wanted} and got {len(answers)}; the cell as it came has them all, '
+            'separated by commas.'
+        )
 
 
 def look_of(name):
@@ -74,7 +92,7 @@ def run(function, *args):
 
 def call(function, *args):
     """The same for a function that need not give anything."""
-    if not callable(function):
+    if not callable(function) or isinstance(function, gluon.Block):
         raise Problem('this must be the function itself, without parentheses and arguments.')
     try:
         return function(*args)
@@ -82,11 +100,24 @@ def call(function, *args):
         raise
     except NotImplementedError:
         raise Problem('there is no code yet; write the lines in place of "YOUR CODE HERE".') from None
+    except KeyboardInterrupt:
+        raise Problem('your function was stopped before it gave anything; is there a loop that never ends?') from None
+    except SystemExit:
+        raise Problem('your function ends Python, with exit() or the like; let it return its answer.') from None
     except Exception as error:  # whatever they wrote
-        raise Problem(
-            f'on something that it has not seen, your function stops with {type(error).__name__} ({error}); does it '
-            'use a name or a number of this notebook, and not only its arguments?'
-        ) from None
+        raise Problem(stops_with(function, error)) from None
+
+
+def stops_with(function, error):
+    """A sentence about the error that a student's function stops with: which one, in which line of theirs."""
+    code = getattr(function, '__code__', None)
+    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in frames if code and frame.filename == code.co_filename]
+    line = f' in the line `{frames[-1].line:.80}`' if frames and frames[-1].line else ''
+    said = f'on something that it has not seen, your function stops with {type(error).__name__} ({error!s:.150}){line}'
+    if isinstance(error, (NameError, LookupError)):
+        return f'{said}; does it use a name or a number of this notebook, and not only its arguments?'
+    return f'{said}.'
 
 
 def whole_network(net):
@@ -101,23 +132,51 @@ def whole_network(net):
 # ---- Accuracies that a student measured -----------------------------------------------------------------------------
 
 
+def as_dict(table):
+    """The dictionary or Series as a dictionary. Raises Problem."""
+    if not isinstance(table, (Mapping, pd.Series)):
+        raise Problem(f'the table is a {type(table).__name__}; make it a dictionary, as the comment in the cell shows.')
+    return dict(table)
+
+
 def accuracies(table, least=1):
     """{setting: accuracy} of a dictionary or a Series, in its order. Raises Problem."""
-    if not isinstance(table, (Mapping, pd.Series)):
-        raise Problem(f'the table is a {type(table).__name__}; make it a dictionary, {{setting: accuracy}}.')
-    table = dict(table)
+    table = as_dict(table)
     if len(table) < least:
         raise Problem(f'the table has {len(table)} entries; the exercise asks for {least} at least.')
-    for setting, accuracy in table.items():
-        check_accuracy(f'the accuracy at {setting}', accuracy)
-    return table
+    return {setting: check_accuracy(f'the accuracy at {setting}', value) for setting, value in table.items()}
+
+
+def several(name, values, least):
+    """So many accuracies or more, as a list. Raises Problem."""
+    if isinstance(values, (str, Mapping)) or not hasattr(values, '__len__') or onp.ndim(values) != 1:
+        raise Problem(f'{name} there is {values!r:.50}; give all {least} accuracies, as a list.')
+    if len(values) < least:
+        raise Problem(f'{name} there are {len(values)} accuracies; the exercise asks for {least}.')
+    return [check_accuracy(f'an accuracy {name}', value) for value in values]
 
 
 def check_accuracy(name, value):
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise Problem(f'{name} is {value!r:.50}; give a number, such as history.valid.max().')
+    """The accuracy as a number from 0 to 1. Raises Problem."""
+    value = number_in(name, value)
     if not 0 <= value <= 1:
         raise Problem(f'{name} is {value:g}; give it as a share, between 0 and 1.')
+    return value
+
+
+def number_in(name, value):
+    """The finite number, which may be a NumPy array without an axis. Raises Problem; NaN is none."""
+    if getattr(value, 'shape', None) == () and hasattr(value, 'item'):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise Problem(f'{name} is {value!r:.50}; give a number.')
+    return value
+
+
+def check_stopped(table, setting):
+    """Raises Problem if the table goes on after the setting at which the rule says stop."""
+    if [*table][-1] != setting:
+        raise Problem(f'{setting} is right, but your table goes on to {[*table][-1]}; the rule says to stop there.')
 
 
 def first_fall(table, fall=0.05):
@@ -155,4 +214,4 @@ def check_measured(name, what, value, hint):
     """Raises Problem, with a hint, unless an accuracy may be one of those that were measured as `what`."""
     if not fits(name, what, value):
         side = 'more' if value > limits(name, what)[1] else 'less'
-        raise Problem(f'{value:.3f} ({what}) is {side} than any seed gives; {hint}')
+        raise Problem(f'{value:.3f} ({what}) is {side} than our five seeds make likely; {hint}')

@@ -8,6 +8,7 @@ from PIL import Image
 import utils
 from files import BUILD, whole
 from folders import Dataset, Pictures
+from problem import Problem
 
 NUM_TRAIN, NUM_VALID = 120, 60
 
@@ -29,15 +30,23 @@ def with_a_leak(seed):
 
 
 def saved_anew(pictures, folder, size):
-    """The same pictures as files in `folder`, `size` pixels wide and high at most, under names that tell nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return [(saved(path, folder, size), label) for path, label in pictures]
+    """The same pictures as files in `folder`, `size` pixels wide and high at most, under names that tell nothing.
+
+    They are written each time, so that none is damaged. Raises Problem.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [(saved(path, folder, size), label) for path, label in pictures]
+    except OSError as error:
+        raise Problem(
+            f'The pictures of this exercise could not be written to {folder} ({error.strerror or error}); remove that '
+            'folder, or free some space.'
+        ) from None
 
 
 def saved(path, folder, size):
     copy = folder / f'{hashlib.sha1(f"{folder.name} {path.name}".encode()).hexdigest()[:12]}.jpg'
-    if not copy.exists():
-        with Image.open(path) as image, whole(copy) as partial:
-            image.thumbnail((size, size))
-            image.save(partial, 'jpeg', quality=85)
+    with Image.open(path) as image, whole(copy) as partial:
+        image.thumbnail((size, size))
+        image.save(partial, 'jpeg', quality=85)
     return copy

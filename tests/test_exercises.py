@@ -1,5 +1,6 @@
 """Exercises: an answer that is right is taken, one that is wrong gets a sentence of its own, and so does none."""
 
+import copy
 import hashlib
 import re
 
@@ -105,7 +106,7 @@ def test_solutions_and_hidden_tests_are_taken_out(code, expected):
 
 @pytest.mark.parametrize('name', PAIRS)
 def test_before_anything_is_filled_in_it_says_so(name):
-    names = {'seed': 0, 'check': check}
+    names = {'seed': 0, 'check': check, 'split': None, 'accuracy_of': None}
     exec(exercises.student_code(PAIRS[name][0].source), names)
     exec_check = exercises.student_code(PAIRS[name][1].source)
     said = sentence(exec, exec_check, names)
@@ -172,8 +173,11 @@ def reuse_from_scratch(source, classes, num_copied):
     return arms.target(arms.Arm(copied=num_copied), source, classes)
 
 
+freeze = utils.freeze  # which the checks of 1c and 3f refuse by its name in `utils`
+
+
 def freeze_by_the_book(net):
-    utils.freeze(net, len(net.features))
+    freeze(net, len(net.features))
 
 
 def split_in_one_line(pictures, salt):
@@ -205,7 +209,7 @@ def at_once(right_a, right_b):
         ('2d', dense_with_two_layers),
         ('2f', one_by_one),
         ('3c', at_once),
-        ('3f', utils.freeze),
+        ('3f', lambda net, num_frozen: freeze(net, num_frozen)),
     ],
 )
 def test_another_right_answer_is_right_too(name, answer):
@@ -260,7 +264,8 @@ def less(histories):
         (exchanged, 'fine-tuned', 'which of the two is which'),
         (both, 'both', 'the name of a network'),
         (both, less, 'your tables say otherwise'),
-        (lambda: both(fine_tuned=pd.DataFrame({'valid': [0.1] * 6})), 'fine-tuned', 'less than any seed'),
+        (lambda: both(fine_tuned=training(6).assign(epoch=[1, 2, 1, 2, 3, 4])), 'fine-tuned', 'more than once'),
+        (lambda: both(fine_tuned=pd.DataFrame({'valid': [0.1] * 6})), 'fine-tuned', 'less than our five seeds'),
     ],
 )
 def test_1a_more_epochs(histories, gains_more, words):
@@ -285,11 +290,22 @@ def rates(*values):
         (lambda: {0.1: 80, 0.3: 50}, 0.3, 'as a share'),
         (lambda: {0.1: 0.5, 0.3: 0.4}, 0.3, 'a new network'),
         (lambda: [0.8, 0.5], 0.3, 'make it a dictionary'),
-        (lambda: {0.1: training(6), 0.3: 0.5}, 0.3, 'history.valid.max()'),
+        (lambda: {0.1: training(6), 0.3: 0.5}, 0.3, 'a whole table'),
+        (lambda: {'0.1': 0.8, '0.3': 0.5}, '0.3', 'rates in your table are texts'),
+        (lambda: rates(0.5), '0.3', 'is a text'),
+        (lambda: rates(0.5), training(6), 'the rate itself'),
+        (lambda: rates(0.5), float('nan'), 'none of the rates'),
     ],
 )
 def test_1b_a_larger_rate(table, rate, words):
     assert words in sentence(check, '1b', table(), rate)
+
+
+def test_1b_rates_may_be_computed_and_only_guessing_is_called_spoilt(capsys):
+    check('1b', {0.1: typical('1b', 'at 0.1'), 0.1 * 3: 0.65}, 0.3)
+    assert 'too large, within two epochs' in capsys.readouterr().out
+    check('1b', rates(0.5), 0.3)
+    assert 'spoilt' in capsys.readouterr().out
 
 
 def all_frozen(net):
@@ -305,7 +321,7 @@ def gradients_only(net):
 
 
 def few_blocks(net):
-    utils.freeze(net, 8)
+    freeze(net, 8)
 
 
 def head_frozen(net):
@@ -314,6 +330,12 @@ def head_frozen(net):
 
 def at_no_rate(net):
     net.features.collect_params().setattr('lr_mult', 0)
+    net.apply(utils.fix_statistics)
+
+
+def in_the_wrong_order(net):
+    net.apply(utils.fix_statistics)
+    net.features.collect_params().setattr('grad_req', 'null')
 
 
 @pytest.mark.slow
@@ -325,7 +347,9 @@ def at_no_rate(net):
         (few_blocks, 'has moved weights in 2 blocks'),
         (gradients_only, 'in training than in use'),
         (head_frozen, 'has moved weights in'),
-        (at_no_rate, 'no weight below the head moves, but'),
+        (at_no_rate, 'weights still get gradients'),
+        (in_the_wrong_order, 'which of the two comes first'),
+        (lambda net: utils.freeze(net, 13), 'that is utils.freeze'),
         (lambda net: net.nothing, 'stops with AttributeError'),
         (5, 'the function itself'),
     ],
@@ -350,6 +374,24 @@ def zeros(source, classes, num_copied):
     return net
 
 
+def deep_copies(source, classes, num_copied=13):
+    net = utils.with_new_head(source, classes)
+    net.features = copy.deepcopy(source.features)
+    utils.initialize(net.features[num_copied:])
+    return net
+
+
+def the_source_itself(source, classes, num_copied):
+    utils.initialize(source.features[num_copied:])
+    return utils.with_new_head(source, classes)
+
+
+def of_other_names(source, classes, num_copied):
+    net = reuse_from_scratch(source, classes, num_copied)
+    net.classes = source.classes
+    return net
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     'answer, words',
@@ -359,7 +401,10 @@ def zeros(source, classes, num_copied):
         (lambda source, classes, n: utils.copied(source), 'it needs a new head'),
         (lambda source, classes, n: source.features, 'give the network'),
         (lambda source, classes, n: None, 'gives None'),
-        (shares, 'is shared, and not copied'),
+        (shares, 'shared and not copied'),
+        (deep_copies, 'copy.deepcopy unties'),
+        (the_source_itself, 'has changed the source network itself'),
+        (of_other_names, 'the names of 1000 other classes'),
         (zeros, 'must be random'),
     ],
 )
@@ -391,7 +436,7 @@ def test_1e_a_head_start(answer, words):
 
 def seeds(*points):
     """(with the row, without it) of five seeds, which gain so many points."""
-    without = onp.full(5, round(typical('1f', 'without the row, on average'), 3))
+    without = round(typical('1f', 'without the row, on average'), 3) + onp.array([-4, -2, 0, 2, 4]) / 100
     return without + onp.array(points) / 100, without
 
 
@@ -403,12 +448,21 @@ def seeds(*points):
         (lambda: seeds(0, 0, 0, 0, 0), "can't tell", 'both lists are the same'),
         (lambda: seeds(1, 2, 1, 1, 1), 'yes', 'the verdict is'),
         (lambda: ([0.7, 0.8], [0.7, 0.7]), 'better', 'give five'),
-        (lambda: ([70] * 5, [71] * 5), 'worse', 'as a share'),
-        (lambda: ([0.1] * 5, [0.2] * 5), 'worse', 'is it one epoch'),
+        (lambda: ([70, 72] * 3, [71, 73] * 3), 'worse', 'as a share'),
+        (lambda: ([0.1, 0.2] * 3, [0.2, 0.3] * 3), 'worse', 'is it one epoch'),
+        (lambda: ([0.8] * 5, [0.7] * 5), 'better', 'did `begin` get the seed'),
+        (lambda: (dict(enumerate([0.8] * 5)), dict(enumerate([0.7] * 4))), 'better', 'have different seeds'),
     ],
 )
 def test_1f_does_it_help(lists, verdict, words):
     assert words in sentence(check, '1f', *lists(), verdict)
+
+
+@pytest.mark.parametrize('verdict', ["can't tell", 'Can\N{RIGHT SINGLE QUOTATION MARK}t tell', 'cant tell'])
+def test_1f_dictionaries_and_other_spellings_are_taken(verdict, capsys):
+    with_row, without = seeds(1, -1, 1, 1, 1)
+    check('1f', dict(enumerate(with_row)), dict(enumerate(without)), verdict)
+    assert '+1.0, -1.0, +1.0' in capsys.readouterr().out
 
 
 def by_chance(pictures, salt):
@@ -435,6 +489,11 @@ def by_hash(text, below=0.2, wrong_way=False):
     return split
 
 
+def by_label(pictures, salt):
+    sides = [int(hashlib.sha1(f'{salt}{p.name}{label}'.encode()).hexdigest(), 16) % 5 == 0 for p, label in pictures]
+    return [p for p, side in zip(pictures, sides) if not side], [p for p, side in zip(pictures, sides) if side]
+
+
 def by_pythons_hash(pictures, salt):
     valid = [(path, label) for path, label in pictures if hash(salt + path.name) % 5 == 0]
     return [picture for picture in pictures if picture not in valid], valid
@@ -452,15 +511,41 @@ def by_pythons_hash(pictures, salt):
         (each_time_anew, 'let a hash decide|some change sides'),
         (by_pythons_hash, "take hashlib's"),
         (lambda pictures, salt: (pictures, pictures[:400]), 'each belongs'),
+        (by_label, 'not the label'),
+        (lambda pictures, salt: ([path for path, _ in pictures], []), 'as path, label'),
+        (nn.Dense(3), 'the function itself'),
         (lambda pictures, salt: pictures, 'two lists'),
     ],
 )
 def test_2a_another_split(answer, words):
-    assert re.search(words, sentence(check, '2a', answer))
+    assert re.search(words, sentence(check, '2a', answer).replace('(', '').replace(')', ''))
+
+
+def as_lists(pictures, salt):
+    return [[[*picture] for picture in part] for part in split_in_one_line(pictures, salt)]
+
+
+@pytest.mark.parametrize('kind', [list, tuple])
+def test_2a_takes_sequences_of_any_kind(kind):
+    check('2a', lambda pictures, salt: kind(map(tuple, split_in_one_line(pictures, salt))))
+    check('2a', lambda pictures, salt: kind(as_lists(pictures, salt)))
 
 
 def salts(*points):
-    return {i: round(typical('2b', 'on average'), 3) + value / 100 for i, value in enumerate(points)}
+    names = [f'salt {i}' for i in range(len(points))]
+    return {name: round(typical('2b', 'on average'), 3) + value / 100 for name, value in zip(names, points)}
+
+
+def of_salt(table, swapped=0.8):
+    """(a split, an accuracy_of) that give the accuracies of the table, and `swapped` for valid before train."""
+
+    def split(pictures, salt):
+        return ['train', salt], ['valid', salt]
+
+    def accuracy_of(train, valid):
+        return table.get(train[1], 0.5) if train[0] == 'train' else swapped
+
+    return split, accuracy_of
 
 
 @pytest.mark.parametrize(
@@ -469,13 +554,26 @@ def salts(*points):
         (lambda: salts(-1, 1, 0, 0, 0), 0.02, 'is a share'),
         (lambda: salts(-1, 1, 0, 0, 0), 200, 'per cent of a point'),
         (lambda: salts(-1, 1, 0, 0, 0), 1, 'it is not 1 points'),
+        (lambda: salts(-1, 1, 0, 0, 0), float('nan'), '`points` is nan'),
+        (lambda: salts(-1, 1, 0, 0, 0), 2 + 0j, 'give a number'),
+        (lambda: salts(-1, 1, 0, 0, 0), '2', "`points` is '2'"),
         (lambda: salts(0, 0, 0, 0, 0), 0, 'the same accuracy'),
         (lambda: salts(-1, 1), 2, 'asks for 5'),
-        (lambda: {i: 1 - i / 1000 for i in range(5)}, 0.4, 'more than any seed'),
+        (lambda: salts(-1, 1, 0, 0, float('nan')), 2, 'salt 4 is nan'),
+        (lambda: [*salts(-1, 1, 0, 0, 0).values()], 2, 'is a list; make it a dictionary'),
+        (lambda: {i: 1 - i / 1000 for i in range(5)}, 0.4, 'more than our five seeds'),
     ],
 )
 def test_2b_how_far(table, points, words):
-    assert words in sentence(check, '2b', table(), points)
+    assert words in sentence(check, '2b', table(), points, *of_salt(table()) if isinstance(table(), dict) else (1, 1))
+
+
+def test_2b_looks_at_the_splits_themselves():
+    table = salts(-1, 1, 0, 0, 0)
+    check('2b', table, 2, *of_salt(table))
+    check('2b', pd.Series(table), onp.array(2.0), *of_salt(table))
+    assert 'which one comes first' in sentence(check, '2b', table, 2, *of_salt(salts(2, 3, 3, 3, 3), table['salt 0']))
+    assert 'run the cells from 2a again' in sentence(check, '2b', table, 2, *of_salt(salts(2, 3, 3, 3, 3)))
 
 
 def dropouts(*valid):
@@ -494,10 +592,20 @@ def dropouts(*valid):
         (lambda: dropouts(0.86, 0.7) | {0: (0.86, 1)}, 0.9, 'in this order'),
         (lambda: {0: 0.86, 0.5: 0.8}, 0.5, 'give (train, valid)'),
         (lambda: {0.5: (0.9, 0.8)}, 0.5, 'begin with 0'),
+        (lambda: dropouts(0.86, 0.7, 0.6), 0.9, 'says to stop there'),
+        (lambda: {p: pair for p, pair in dropouts(0.86, 0.7).items() if p != 0.5}, 0.9, 'go through [0, 0.5'),
+        (lambda: dropouts(float('nan'), 0.7), 0.9, 'valid at 0.5 is nan'),
+        (dict, 0.9, 'begin with 0'),
     ],
 )
 def test_2c_dropout(table, p, words):
     assert words in sentence(check, '2c', table(), p)
+
+
+def test_2c_takes_pairs_of_any_kind():
+    check('2c', dropouts(0.86, 0.7), 0.9)
+    check('2c', {p: onp.array(pair) for p, pair in dropouts(0.86, 0.7).items()}, 0.9)
+    check('2c', {p: [*map(onp.float32, pair)] for p, pair in dropouts(0.86, 0.7).items()}, 0.9)
 
 
 def layers(make):
@@ -509,6 +617,34 @@ def layers(make):
         return net
 
     return head
+
+
+def norms(n):
+    return [heads.BatchNorm() for _ in range(n)]
+
+
+def with_end(*end):
+    """A head that is right, and then more layers."""
+    return layers(lambda n, bn: [*norms(bn), nn.Dense(1024, activation='relu'), nn.Dense(n), *end])
+
+
+def nested(n, bn):
+    net, inner = nn.HybridSequential(), nn.HybridSequential()
+    inner.add(nn.Dense(1024, in_units=512), nn.HybridLambda(lambda F, X: F.npx.relu(X)))
+    net.add(*norms(bn), inner, nn.Dense(n, in_units=1024))
+    return net
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        nested,
+        layers(lambda n, bn: [*norms(bn), nn.Dense(1024), nn.HybridLambda(lambda F, X: F.npx.relu(X)), nn.Dense(n)]),
+        layers(lambda n, bn: [nn.Flatten(), *norms(bn), nn.Dense(1024), nn.LeakyReLU(0), nn.Dense(n)]),
+    ],
+)
+def test_2d_takes_relu_in_every_form(answer):
+    check('2d', answer)
 
 
 @pytest.mark.parametrize(
@@ -543,6 +679,20 @@ def layers(make):
             'cuts off all scores',
         ),
         (lambda n, bn: [nn.Dense(1024), nn.Dense(n)], 'return the nn.HybridSequential'),
+        (with_end(nn.HybridLambda(lambda F, X: F.npx.softmax(X))), 'there is a softmax at the end'),
+        (with_end(nn.HybridLambda(lambda F, X: F.npx.log_softmax(X))), 'there is a softmax at the end'),
+        (with_end(nn.Dropout(0.5)), 'there is dropout'),
+        (with_end(nn.HybridLambda('relu')), 'nn.Activation takes these'),
+        (layers(lambda n, bn: [*norms(bn), nn.Dense(1024, activation='tanh'), nn.Dense(n)]), 'Is its activation ReLU'),
+        (layers(lambda n, bn: [*norms(2 * bn), nn.Dense(1024, activation='relu'), nn.Dense(n)]), '2 layers of batch'),
+        (
+            layers(lambda n, bn: [*norms(bn), nn.Dense(1024, activation='relu'), *norms(bn), nn.Dense(n)]),
+            '2 layers of batch norm',
+        ),
+        (
+            layers(lambda n, bn: [*norms(bn), nn.Dense(1024, in_units=40, activation='relu'), nn.Dense(n)]),
+            'your head stops with',
+        ),
     ],
 )
 def test_2d_dense_1024(answer, words):
@@ -550,8 +700,17 @@ def test_2d_dense_1024(answer, words):
 
 
 def draws(*points):
-    middle = typical('2e', 'with 5 a class, on average')
-    return {n: [middle + value * k / 100 for k in (-1, -1, 0, 1, 1)] for n, value in zip([5, 20, 80, 300], points)}
+    """A table of twenty draws, whose standard deviation is about so many points."""
+    middle = [typical('2e', 'with 5 a class, on average'), 0.75, 0.82, 0.85]
+    return {
+        n: [middle[i] + points[i] * k / 100 for k in (-1, 1) * 10]
+        for i, n in enumerate([5, 20, 80, 160][: len(points)])
+    }
+
+
+def of_draws(train, valid):
+    """What draw 0 gives in draws(5, 4, 1, 1)."""
+    return draws(5, 4, 1, 1)[len(train) // 2][0]
 
 
 @pytest.mark.parametrize(
@@ -559,14 +718,25 @@ def draws(*points):
     [
         (lambda: draws(5, 4, 1), 20, 'not the first under 0.02'),
         (lambda: draws(5, 4), 20, 'go on with more pictures'),
-        (lambda: draws(0, 4), 5, 'a seed of its own'),
-        (lambda: {5: [0.6] * 3}, 5, 'asks for five'),
-        (lambda: {20: [0.6, 0.7, 0.6, 0.7, 0.6]}, 20, 'begin with 5'),
-        (lambda: {5: [0.95, 0.96, 0.95, 0.96, 0.95]}, 5, 'more than any seed'),
+        (lambda: draws(0, 4), 5, 'a draw of its own'),
+        (lambda: {5: [0.6] * 3}, 5, 'asks for 20'),
+        (lambda: {5: 0.6}, 5, 'give all 20 accuracies'),
+        (lambda: {n: values for n, values in draws(5, 4).items() if n != 5}, 20, 'begin with 5'),
+        (lambda: {n: values for n, values in draws(5, 4, 1).items() if n != 20}, 80, 'go through [5, 20, 80, 160]'),
+        (lambda: {5: [0.95, 0.96] * 10}, 5, 'more than our five seeds'),
+        (lambda: {5: draws(5, 4)[20]}, 5, 'that is what 20 a class give|more than our'),
+        (lambda: {5: draws(5, 4)[5][::-1]}, 5, 'are the draws 0 to 19'),
+        (lambda: draws(5, 4, 1, 1), 80, 'says to stop there'),
+        (lambda: {5: [float('nan')] * 20}, 5, 'is nan'),
     ],
 )
 def test_2e_few_pictures(table, enough, words):
-    assert words in sentence(check, '2e', table(), enough)
+    assert re.search(words.replace('[', r'\['), sentence(check, '2e', table(), enough, of_draws))
+
+
+def test_2e_takes_arrays():
+    check('2e', draws(5, 4, 1), 80, of_draws)
+    check('2e', {n: onp.array(values) for n, values in draws(5, 4, 1).items()}, 80, of_draws)
 
 
 def nearer_than(cosine):
@@ -605,7 +775,7 @@ def test_the_leaky_data_set_has_the_twins_that_it_says_and_their_files_differ():
 
 def trained_above(num_frozen):
     net = utils.with_new_head(utils.pretrained(), ['a', 'b'])
-    for block in net.features[num_frozen:]:
+    for block in [*net.features[num_frozen:], net.output]:
         for param in block.collect_params().values():
             param.set_data(param.data() + 0.01)
     return net
@@ -620,6 +790,7 @@ def trained_above(num_frozen):
         (lambda: trained_above(0), 'every block has moved'),
         (lambda: trained_above(13), 'no block below the head has moved'),
         (lambda: (trained_above(8), None), 'a network and the table'),
+        (lambda: utils.with_new_head(utils.pretrained(), ['a', 'b']), 'it was not trained'),
     ],
 )
 def test_3a_the_first_eight(answer, words):
@@ -639,7 +810,11 @@ def leads(*points):
         (lambda: leads(1, 5), 10, 'not the first place'),
         (lambda: leads(1, 1), 20, 'go on doubling'),
         (lambda: leads(1, 1), 'never', 'go on doubling'),
-        (lambda: leads(1, 5), 'never', 'not the first place'),
+        (lambda: leads(1, 5), 'never', 'there is a place in your table'),
+        (lambda: leads(1, 5), '20', 'is a text'),
+        (lambda: leads(1, 1, 1) | {80: leads(1)[10]}, 80, 'so `overtaken` is "never"'),
+        (lambda: {'head only': {5: 0.8}, 'fine-tuned': {5: 0.7}}, 5, 'the arms come first'),
+        (lambda: {5: [0.8, 0.7]}, 5, 'must be of the form'),
         (lambda: {5: {'head only': 0.8}}, 5, 'measure "head only" and "fine-tuned"'),
         (lambda: {n: values for n, values in leads(1, 5).items() if n != 10}, 20, 'and double'),
         (lambda: {5: {'head only': 0.1, 'fine-tuned': 0.9}}, 5, 'is it the right arm'),
@@ -660,21 +835,44 @@ def without_replacement(right_a, right_b):
     return onp.percentile([rng.permutation(gain).mean() for _ in range(500)], [2.5, 97.5])
 
 
+def percentiles(low, high, seed=0):
+    """The answer to 3c, with other percentiles: a loop of a thousand draws."""
+
+    def limits(right_a, right_b):
+        rng, gain = onp.random.default_rng(seed), right_a * 1.0 - right_b
+        means = [gain[rng.integers(0, len(gain), len(gain))].mean() for _ in range(1000)]
+        return onp.percentile(means, [low, high])
+
+    return limits
+
+
 @pytest.mark.parametrize(
     'answer, words',
     [
+        (percentiles(5, 95), 'above your high'),
+        (percentiles(1, 99), 'above your high'),
+        (percentiles(1, 94), 'above your high'),
+        (lambda a, b: (-0.02, 0.05), 'whatever it is given'),
+        (lambda a, b: (float('nan'), 0.1), 'one of your limits is nan'),
+        (lambda a, b: len(a) * onp.array(at_once(a, b)), 'these are counts'),
+        (lambda a, b: onp.percentile(a * 1.0 - b, [2.5, 97.5]), 'of single pictures'),
         (lambda a, b: at_once(b, a), 'the other way round'),
         (lambda a, b: at_once(a, b)[::-1], 'low is above high'),
         (lambda a, b: 100 * onp.array(at_once(a, b)), 'these are points'),
         (unpaired, 'too wide'),
         (without_replacement, 'nearly the same'),
-        (lambda a, b: onp.add(at_once(a, b), 0.05), 'your limits are off'),
+        (lambda a, b: onp.add(at_once(a, b), 0.05), 'and off'),
         (lambda a, b: at_once(a, b)[:1], 'two numbers'),
         (lambda a, b: a - b, 'stops with TypeError'),
     ],
 )
 def test_3c_bootstrap(answer, words):
     assert words in sentence(check, '3c', answer)
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_3c_no_right_answer_is_refused(seed):
+    check('3c', lambda a, b: percentiles(2.5, 97.5, seed)(a, b))
 
 
 @pytest.mark.slow
@@ -699,6 +897,13 @@ def as_found(name):
     return next(value for key, value in names.items() if key in ('target', 'freeze_first', 'shuffled'))
 
 
+def frozen_together(source, classes):
+    net = utils.with_new_head(source, classes)
+    net.features = source.features
+    utils.freeze(net, 13)
+    return net
+
+
 def gradients_of(net, num_frozen):
     for block in net.features[:num_frozen]:
         block.collect_params().setattr('grad_req', 'null')
@@ -708,13 +913,18 @@ def gradients_of(net, num_frozen):
 @pytest.mark.parametrize(
     'name, answer, words',
     [
-        ('3e', as_found('3e'), 'has changed'),
+        ('3e', as_found('3e'), 'shared and not copied'),
+        ('3e', frozen_together, 'shared and not copied'),
+        ('3e', deep_copies, 'copy.deepcopy unties'),
         ('3e', lambda source, classes: utils.from_scratch(classes), 'not as in the source'),
         ('3e', lambda source, classes: utils.copied(source), '1000 outputs'),
         ('3f', as_found('3f'), 'not all that learns is called'),
-        ('3f', lambda net, n: utils.freeze(net, n - 1), 'still learn, as features.7.'),
+        ('3f', utils.freeze, 'that is utils.freeze'),
+        ('3f', lambda net, n: utils.freeze(net, n), 'that is utils.freeze'),
+        ('3f', lambda net, n: freeze(net, n - 1), 'still learn, as features.7.'),
+        ('3f', lambda net, n: freeze(net, n + 1), 'does not move block 8, which'),
         ('3f', gradients_of, 'in training the frozen blocks'),
-        ('3f', lambda net, n: utils.freeze(net, 13), 'do not learn any more'),
+        ('3f', lambda net, n: freeze(net, 13), 'does not move block 8, 9'),
         ('3g', as_found('3g'), 'of 101 pictures 100 come back'),
         ('3g', lambda X, y, rng: (X[rng.permutation(len(y))], y[rng.permutation(len(y))]), 'beside their picture'),
         ('3g', lambda X, y, rng: (X, y), 'in the order in which they came'),
@@ -725,9 +935,16 @@ def test_3efg_mistakes(name, answer, words):
 
 
 def test_3b_may_have_no_answer_and_says_so():
-    table = leads(1, 1, 1) | {80: {'head only': 0.9, 'fine-tuned': 0.91}}
-    check('3b', table, 'never')
-    assert 'not the first place' in sentence(check, '3b', table, 80)
+    check('3b', leads(1, 1, 1) | {80: {'head only': 0.9, 'fine-tuned': 0.91}}, 'never')
+
+
+@pytest.mark.parametrize(
+    'points, words', [([1, 3], 'Go on to 80'), ([1, 3, -3], 'does not stay so'), ([1, 3, 3], 'it stays so')]
+)
+def test_3b_says_how_little_one_seed_says(points, words, capsys):
+    check('3b', leads(*points), 20)
+    said = capsys.readouterr().out
+    assert words in said and 'one seed, and 2 points are 7 of 340 pictures' in said
 
 
 def test_an_exercise_that_there_is_not_and_an_answer_of_another_form():

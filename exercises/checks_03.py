@@ -61,7 +61,9 @@ def overtakes(table, per_class):
     if not ahead and max(lead) < MOST:
         raise Problem('in your table fine-tuning is never more than 2 points ahead; go on doubling.')
     check_first(per_class, ahead)
-    return f'Fine-tuning against the head alone: {said(lead)} points. {how_sure(lead, ahead)}'
+    return (
+        f'Fine-tuning against the head alone, in points (with so many a class): {said(lead)}. {how_sure(lead, ahead)}'
+    )
 
 
 def leads(table):

@@ -23,7 +23,7 @@ import frozen
 import utils
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
-from classifier import Features
+from classifier import Features, Task
 
 OUT = Path(__file__).resolve().with_name('scales.csv')
 SEEDS, PER_CLASS = range(5), [5, 20, 100]
@@ -52,7 +52,7 @@ def main():
     for likeness, px in arms.PX.items():
         dataset = utils.find_data() if likeness == 'similar' else arms.digits()
         below, _ = frozen.cut(utils.with_new_head(utils.pretrained(network), dataset.classes), 'output')
-        features = Features(below, dataset, px)
+        features = Features(below, Task(dataset), px)
         same = {'network': network, 'px': px, **data_facts('kitchen' if likeness == 'similar' else 'digits', dataset)}
         table = Table(OUT, ['per_class', 'seed', *same])
         for per_class in PER_CLASS:

@@ -15,7 +15,6 @@ that is stopped goes on.
 """
 
 import argparse
-import contextlib
 import functools
 import time
 from pathlib import Path
@@ -31,9 +30,9 @@ import utils
 from benchmarks.arms import hex_of
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
-from classifier import Features
+from classifier import Features, Task
 from problem import Problem
-from sources import NETWORKS
+from sources import NETWORKS, is_here
 
 HERE = Path(__file__).resolve().parent
 SEEDS = range(5)
@@ -44,11 +43,7 @@ RANDOM = ['resnet18_v2', 'efficientnet_lite0']  # also with random weights
 
 def pretrained():
     """{name: network} of all sources that are here."""
-    found = {}
-    for name in NETWORKS:
-        with contextlib.suppress(Problem):  # it would have to be downloaded, and can't be
-            found[name] = utils.pretrained(name)
-    return found
+    return {name: utils.pretrained(name) for name in NETWORKS if is_here(name)}
 
 
 def random_weights():
@@ -77,7 +72,7 @@ def heads(data):
             if all(len(table.rows(network=network, px=px, seed=seed, **same)) for seed in SEEDS):
                 continue
             below, _ = frozen.cut(net, 'output')
-            known = Features(below, dataset, px)
+            known = Features(below, Task(dataset), px)
             for seed in SEEDS:
                 some = arms.some_of(dataset, per_class, seed)
                 recipe = functools.partial(fitted, net, known, some, px)
@@ -122,10 +117,10 @@ def clock(net, pictures, px, runs):
 def tiny(val, samples):
     """Top-1 among the classes of Tiny ImageNet."""
     number = {name: i for i, name in enumerate(sorted({path.name.split('_')[0] for path in samples.glob('n*')}))}
-    lines = [line.split('\t')[:2] for line in (val / 'val_annotations.txt').read_text().splitlines()]
-    pictures = [(val / 'images' / file, number[name]) for file, name in lines]
     if len(number) != 1000:
         raise Problem(f"{samples} has pictures of {len(number)} classes; it takes one of each of ImageNet's 1000.")
+    lines = [line.split('\t')[:2] for line in (val / 'val_annotations.txt').read_text().splitlines()]
+    pictures = [(val / 'images' / file, number[name]) for file, name in lines]
     table = Table(HERE / 'sources_tiny.csv', ['network', 'px', 'pictures'])
     for network, net in pretrained().items():
         px = net.usual_px

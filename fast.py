@@ -36,6 +36,15 @@ def package():
     return openvino
 
 
+@functools.cache
+def core():
+    """OpenVINO's core, one for the whole process.
+
+    Each brings a stack of its own for signals, and takes it away when it goes: after two, Ctrl-C could end Python.
+    """
+    return package().Core()
+
+
 def code():
     """What decides how a block is given to it, from the code that is loaded."""
     return [code_of(f) for f in (Compiled.__init__, onnx_graph.model_of, *onnx_graph.OPERATORS.values())]
@@ -61,15 +70,14 @@ class Compiled:
 
     def __init__(self, block, shape):
         check_process()
-        core = package().Core()
-        model = core.read_model(onnx_graph.model_of(block, (1, *shape)).SerializeToString())
+        model = core().read_model(onnx_graph.model_of(block, (1, *shape)).SerializeToString())
         settings = {
             'INFERENCE_PRECISION_HINT': 'f32',
             'INFERENCE_NUM_THREADS': cores(),
             'NUM_STREAMS': cores(),
             'ENABLE_CPU_PINNING': False,  # or two processes of one thread each would share the first core
         }
-        compiled = core.compile_model(model, 'CPU', settings)
+        compiled = core().compile_model(model, 'CPU', settings)
         self.requests = [compiled.create_infer_request() for _ in range(2 * cores())]  # a core finds its next waiting
 
     def outputs(self, images):

@@ -68,9 +68,9 @@ def mxnet(below, name, px):
 
 
 def compiled_by_openvino(below, px, n, hint):
-    core, exact = fast.package().Core(), {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': hint}
+    exact = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': hint}
     model = onnx_graph.model_of(below.block, (n, 3, px, px))
-    return core.compile_model(core.read_model(model.SerializeToString()), 'CPU', exact)
+    return fast.core().compile_model(fast.core().read_model(model.SerializeToString()), 'CPU', exact)
 
 
 def openvino_batches(below, name, px):

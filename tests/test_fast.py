@@ -11,7 +11,7 @@ import mended_mxnet
 import numpy as onp
 import psutil
 import pytest
-from helpers import contents, red_and_blue, source, tiny
+from helpers import contents, source, tiny
 from mxnet import np
 from mxnet.gluon import nn
 
@@ -28,17 +28,6 @@ openvino = pytest.mark.skipif(fast.runtime() is None, reason='OpenVINO has no pa
 @pytest.fixture(autouse=True)
 def with_cache(cache):
     return cache
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    (tmp_path / 'photos').mkdir()
-    return red_and_blue(tmp_path / 'photos')
-
-
-@pytest.fixture
-def below():
-    return frozen.cut(tiny(), 5)[0]
 
 
 @pytest.fixture
@@ -262,3 +251,30 @@ def test_a_picture_that_is_too_small(capsys):
     net = source()
     below, _ = frozen.cut(net, 'output')
     assert below(onp.zeros((1, 3, 8, 8))).shape == (1, 512) and capsys.readouterr().out == ''
+
+
+INTERRUPTED = """
+import faulthandler, gc, os, signal, time
+faulthandler.enable()  # as in a notebook's kernel: then signals have a stack of their own
+import frozen, helpers, numpy
+parts = [frozen.cut(helpers.tiny(), 5)[0] for _ in range(2)]
+for part in parts:
+    part(numpy.zeros((3, 3, 16, 16), 'f4'))
+part = None
+while parts:
+    del parts[0]
+    gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('stopped')
+"""
+
+
+@openvino
+def test_ctrl_c_after_two_frozen_parts_that_are_gone():
+    """A core of OpenVINO for each would leave signals a stack that is no longer there."""
+    env = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "tests"}'}
+    done = subprocess.run([sys.executable, '-c', INTERRUPTED], env=env, capture_output=True, text=True)
+    assert done.stdout == 'stopped\n', done.stderr[-500:]

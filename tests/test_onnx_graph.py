@@ -26,7 +26,7 @@ def with_onnxruntime(model, X):
 
 
 def with_openvino(model, X):
-    core = fast.package().Core()
+    core = fast.core()
     exact = {'INFERENCE_PRECISION_HINT': 'f32'}
     return core.compile_model(core.read_model(model.SerializeToString()), 'CPU', exact)({'data': X})['output']
 

@@ -28,3 +28,22 @@ def cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(frozen, 'CACHE', tmp_path / 'cache')
     return tmp_path / 'cache'
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Reddish and bluish pictures, [(path, class number), ...]."""
+    from helpers import red_and_blue
+
+    (tmp_path / 'photos').mkdir()
+    return red_and_blue(tmp_path / 'photos')
+
+
+@pytest.fixture
+def below():
+    """The frozen part of a tiny network."""
+    from helpers import tiny
+
+    import frozen
+
+    return frozen.cut(tiny(), 5)[0]

@@ -12,7 +12,7 @@ import mended_mxnet
 
 import numpy as onp
 import pytest
-from helpers import contents, red_and_blue, tiny
+from helpers import contents, tiny
 from mxnet import np
 from PIL import Image
 
@@ -23,17 +23,6 @@ from cache import write_array
 from sources import lite
 
 PX = 16
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    (tmp_path / 'photos').mkdir()
-    return red_and_blue(tmp_path / 'photos')
-
-
-@pytest.fixture
-def below():
-    return frozen.cut(tiny(), 5)[0]
 
 
 @pytest.fixture

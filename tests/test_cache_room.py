@@ -10,7 +10,7 @@ import mended_mxnet
 
 import numpy as onp
 import pytest
-from helpers import all_batches, contents, red_and_blue, sentence, tiny
+from helpers import all_batches, contents, sentence
 
 import cache as cache_module
 import files
@@ -19,17 +19,6 @@ import pictures as pictures_module
 import utils
 
 PX = 16
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    (tmp_path / 'photos').mkdir()
-    return red_and_blue(tmp_path / 'photos')
-
-
-@pytest.fixture
-def below():
-    return frozen.cut(tiny(), 5)[0]
 
 
 def check_done_without(below, pictures, capsys):

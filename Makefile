@@ -22,26 +22,11 @@ override CLASSIFIER := $(value CLASSIFIER)
 export DATA SEEDS NAMES MINUTES OUT AGAIN CLASSIFIER COPY
 unexport MPLBACKEND
 
-lesson: .venv/installed
-	$(IN) -m commands.lesson
-
-lab: .venv/installed
-	$(IN) -m commands.lab
-
-exercises: .venv/installed
-	$(IN) -m commands.exercises
+lesson lab exercises label page weights: .venv/installed
+	$(IN) -m commands.$@
 
 classifier: .venv/installed
 	$(IN) -m commands.classify
-
-label: .venv/installed
-	$(IN) -m commands.label
-
-page: .venv/installed
-	$(IN) -m commands.page
-
-weights: .venv/installed
-	$(IN) -m commands.weights
 
 quick test: export HOTDOG_BUILD = $(CURDIR)/build/test
 

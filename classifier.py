@@ -221,7 +221,8 @@ class Stage:
             _, above = frozen.cut(net, self.at)
             above.apply(keep_statistics)
             weight, bias = frozen.dense_of(*fitted_head(self.best.features, fitted, self.best.C))
-            set_weights(above.output, {'weight': weight / self.T, 'bias': bias / self.T})
+            set_weights(above.output, {'weight': weight, 'bias': bias})
+            soften(net, self.T)
             self.train(above, [rows_of[path] for path, _ in fitted], fitted, FOLD_EPOCHS)
             log_p[rows] = log_probabilities(above, self.features, judged)
         return log_p

@@ -38,16 +38,20 @@ plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.rig
 class Described:
     """The bytes of a picture, to be displayed with `alt` in words for who can't see it; `form` as in 'image/png'.
 
-    As HTML, for JupyterLab 4.6 shows neither the alt text of an image/png nor, untrusted, an image/svg+xml.
+    As HTML, for JupyterLab 4.6 shows neither the alt text of an image/png nor, untrusted, an image/svg+xml. `more` are
+    other attributes of it.
     """
 
-    def __init__(self, data, form, alt):
-        self.data, self.form, self.alt = data, form, alt
+    def __init__(self, data, form, alt, more=''):
+        self.data, self.form, self.alt, self.more = data, form, alt, more
+
+    @property
+    def html(self):
+        source = f'data:image/{self.form};base64,{base64.b64encode(self.data).decode()}'
+        return f'<img alt={quoteattr(self.alt)}{self.more and " " + self.more} src="{source}">'
 
     def _repr_mimebundle_(self, **_):
-        data = base64.b64encode(self.data).decode()
-        image = f'<img alt={quoteattr(self.alt)} src="data:image/{self.form};base64,{data}">'
-        return {'text/html': image, 'text/plain': self.alt}
+        return {'text/html': self.html, 'text/plain': self.alt}
 
 
 def present(fig, alt, form='png', show=display):

@@ -3,9 +3,7 @@
 Shapes: n pictures, c classes; log_p [n, c] are the logarithms of probabilities.
 """
 
-import base64
 import io
-from html import escape
 
 import mended_mxnet
 
@@ -119,15 +117,14 @@ def image_of(fig, alt):
     """A figure as an HTML image."""
     found = []
     figures.present(fig, alt, show=found.append)
-    return found[0]._repr_mimebundle_()['text/html']
+    return found[0].html
 
 
 def small(image, alt):
     """A PIL image as a small HTML image."""
     file = io.BytesIO()
     image.resize((SIDE, SIDE)).save(file, 'JPEG', quality=80)
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{escape(alt)}" width="{SIDE}" height="{SIDE}" src="data:image/jpeg;base64,{data}">'
+    return figures.Described(file.getvalue(), 'jpeg', alt, f'width="{SIDE}" height="{SIDE}"').html
 
 
 # ---- Pictures -------------------------------------------------------------------------------------------------------

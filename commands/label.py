@@ -17,18 +17,13 @@ from tqdm import tqdm
 
 import frozen
 import utils
-from commands.lesson import whole_path
+from commands.lesson import asked_path, whole_path
 from files import BUILD, label_of, user_path, whole
 from folders import Pictures, check_files, files_below
 from problem import Problem, say
 from sources.weights import keep_older
 
-
-def asked_path(name, example):
-    """The path in a variable, by which make hands it on. Raises Problem if there is none."""
-    if not os.environ.get(name):
-        raise Problem(f'{name} is not given; type make label CLASSIFIER=build/classifier-NAME {example}.')
-    return user_path(whole_path(os.environ[name]))
+EXAMPLE = 'make label CLASSIFIER=build/classifier-NAME'
 
 
 def unsorted_pictures(folder):
@@ -88,8 +83,8 @@ def copy(path, folder):
 
 def main():
     """All of it. Raises Problem."""
-    folder = asked_path('DATA', 'DATA=folder')
-    net = utils.load(asked_path('CLASSIFIER', f'DATA={folder}') / 'classifier.safetensors')
+    folder = asked_path('DATA', f'{EXAMPLE} DATA=folder')
+    net = utils.load(asked_path('CLASSIFIER', f'{EXAMPLE} DATA={folder}') / 'classifier.safetensors')
     pictures = unsorted_pictures(folder)
     table = labels_of(net, pictures, folder)
     out = os.environ.get('OUT')
@@ -98,7 +93,7 @@ def main():
     say(f'{len(table)} pictures are labelled in {path}, the unsure first:')
     say(', '.join(f'{n} {name}' for name, n in table['class'].value_counts().items()))
     if os.environ.get('COPY'):
-        to = asked_path('COPY', '')
+        to = asked_path('COPY', f'{EXAMPLE} DATA={folder} COPY=folder')
         copy_all(table, folder, to)
         say(f'They are copied to {to}, into a folder for each class.')
 

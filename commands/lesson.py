@@ -16,7 +16,7 @@ import pandas as pd
 import utils
 from commands import stoppable
 from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
-from files import label_of
+from files import label_of, user_path
 from problem import Problem, check_number, say
 from sources.weights import keep_older
 
@@ -52,6 +52,13 @@ def whole_path(name):
     """The folder `name` as an absolute path; ~ is the home folder, unless there is one of that name."""
     path = name if os.path.exists(name) else os.path.expanduser(name)
     return os.path.abspath(path)
+
+
+def asked_path(name, example):
+    """The path in a variable, by which make hands it on. Raises Problem, with an example to type, if there is none."""
+    if not os.environ.get(name):
+        raise Problem(f'{name} is not given; type {example}.')
+    return user_path(whole_path(os.environ[name]))
 
 
 def asked_seeds():

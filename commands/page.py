@@ -6,7 +6,6 @@ python -m commands.page      (or: make page CLASSIFIER=build/classifier-NAME)
 import base64
 import gzip
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import sys
 import jinja2
 import onnx
 
-from commands.lesson import open_page, whole_path
+from commands.lesson import asked_path, open_page
 from figures import COLORS
-from files import ROOT, user_path, whole
+from files import ROOT, whole
 from problem import Problem, say
 from sources.weights import keep_older
 
@@ -29,13 +28,6 @@ EXAMPLE = 'make page CLASSIFIER=build/classifier-NAME'
 
 
 # ---- The classifier -------------------------------------------------------------------------------------------------
-
-
-def asked_folder():
-    """The folder of the classifier. Raises Problem."""
-    if not os.environ.get('CLASSIFIER'):
-        raise Problem(f'CLASSIFIER is not given; type {EXAMPLE}.')
-    return user_path(whole_path(os.environ['CLASSIFIER']))
 
 
 def network_in(folder):
@@ -153,7 +145,7 @@ def write(path, text):
 
 def main():
     """All of it. Raises Problem."""
-    folder = asked_folder()
+    folder = asked_path('CLASSIFIER', EXAMPLE)
     network, facts = network_in(folder)
     path = folder / 'page.html'
     text = page_of(network, facts, *runtime())

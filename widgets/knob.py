@@ -272,5 +272,4 @@ def guess_of(text):
 @functools.lru_cache(maxsize=64)
 def image_of(net, px, cut):
     """The drawing as HTML."""
-    drawn = figures.Described(drawing.svg(net, px, cut).encode(), 'svg+xml', drawing.in_words(net, px, cut))
-    return drawn._repr_mimebundle_()['text/html']
+    return figures.Described(drawing.svg(net, px, cut).encode(), 'svg+xml', drawing.in_words(net, px, cut)).html

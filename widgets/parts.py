@@ -1,6 +1,5 @@
 """What the widgets share: work beside the page that can be stopped, uploads, bars, a sentence where no kernel is."""
 
-import base64
 import collections
 import io
 import math
@@ -24,7 +23,7 @@ from problem import Problem, check_pictures
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
 BUSY = threading.Lock()  # the random numbers of a training belong to nobody else
-COLOR = '#0072B2'
+COLOR = figures.COLORS['from scratch']
 
 
 def offer(widget, what):
@@ -44,7 +43,7 @@ def show_in(html, fig, words):
     """Show a figure, and `words` for who can't see it, in a widget."""
 
     def show(described):
-        html.value = described._repr_mimebundle_()['text/html']
+        html.value = described.html
 
     figures.present(fig, words, show=show)
 
@@ -207,9 +206,8 @@ def png(image):
 
 def picture(image, alt, side):
     """An image as HTML."""
-    data = base64.b64encode(png(image)).decode()
     size = f'width="{side}" height="{side}" style="display: block"'
-    return f'<img alt="{escape(alt)}" {size} src="data:image/png;base64,{data}">'
+    return figures.Described(png(image), 'png', alt, size).html
 
 
 def bars(probabilities):

@@ -1,10 +1,8 @@
 """Teach it live: five pictures each of two classes or more, and a network that knows them."""
 
-import math
 import random
 from dataclasses import dataclass, field
 from html import escape
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import mended_mxnet
@@ -62,13 +60,9 @@ def spread(X, y, means):
 
 
 def fitted(X, y):
-    """(weight [c, n], bias [c]) of a dense layer fitted to its end, by logistic regression.
-
-    All features are scaled by one number: of ten pictures, the deviation of a single feature is mostly chance.
-    """
-    mean = X.mean(0)
-    scaler = SimpleNamespace(mean_=mean, scale_=math.sqrt(max(((X - mean) ** 2).sum() / len(X), 1e-6)))
-    model = LogisticRegression(C=C, max_iter=1000).fit((X - mean) / scaler.scale_, y)
+    """(weight [c, n], bias [c]) of a dense layer fitted to its end, by logistic regression."""
+    scaler = frozen.OneScale().fit(X)
+    model = LogisticRegression(C=C / X.shape[1], max_iter=1000).fit(scaler.transform(X), y)
     return frozen.dense_of(scaler, model)
 
 

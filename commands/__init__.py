@@ -7,6 +7,7 @@ import sys
 
 os.environ.pop('MPLBACKEND', None)  # a notebook's figures are drawn into its page, whatever the shell says
 SENTENCE = 'Stopped; nothing was written.'
+REST = 'Stopped; what was written before is whole, and the same command writes the rest.'
 
 
 def stop(*_):
@@ -16,13 +17,13 @@ def stop(*_):
 
 
 @contextlib.contextmanager
-def stoppable():
+def stoppable(sentence=SENTENCE):
     """In here Ctrl-C is an exception, for there is something to tidy, which then ends in one sentence."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(f'\n{SENTENCE}')
+        sys.exit(f'\n{sentence}')
     finally:
         signal.signal(signal.SIGINT, before)
 

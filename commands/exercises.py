@@ -11,7 +11,8 @@ import sys
 
 import nbformat
 
-from commands.lab import bring_all, fresh
+from commands import REST, stoppable
+from commands.lab import bring_all, fresh, not_written
 from commands.notebook import page
 from files import BUILD, ROOT, whole
 from problem import Problem, say
@@ -19,6 +20,7 @@ from problem import Problem, say
 SOURCES, WORK, PAGES = ROOT / 'exercises', ROOT / 'work' / 'exercises', BUILD / 'exercises'
 SOLUTION = r'(?ms)^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION\n?'
 HIDDEN = r'(?ms)^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS\n?'
+ANSWER = 'answer'  # the tag of a text that answers a question of the one above it, and is for readers only
 STUB = r'\1# YOUR CODE HERE\n'  # nbgrader's, without its error: a student may run all of the notebook
 
 
@@ -27,9 +29,14 @@ def student_code(code):
     return re.sub(HIDDEN, '', re.sub(SOLUTION, STUB, code)).rstrip('\n')
 
 
+def is_answer(cell):
+    return ANSWER in cell.metadata.get('tags', [])
+
+
 def for_students(notebook):
     """The notebook as a student gets it, and without what nbgrader notes in its cells."""
     notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if not is_answer(cell)]
     for cell in notebook.cells:
         cell.source = student_code(cell.source)
         cell.metadata.pop('nbgrader', None)
@@ -39,19 +46,21 @@ def for_students(notebook):
 def for_readers(notebook):
     """The student's notebook, with each of our answers folded below its place."""
     student = for_students(notebook)
-    cells = []
-    for cell, source in zip(student.cells, notebook.cells):
-        cells.append(cell)
+    texts, cells = iter(student.cells), []
+    for source in notebook.cells:
+        if is_answer(source):
+            cells.append(folded(source.source))
+            continue
+        cells.append(next(texts))
         for _, answer in re.findall(SOLUTION, source.source):
-            cells.append(folded(answer))
+            cells.append(folded(f'```python\n{answer.rstrip()}\n```'))
     student.cells = cells
     return student
 
 
 def folded(answer):
-    """A cell that shows code when it is clicked."""
-    text = f'<details><summary>Our answer</summary>\n\n```python\n{answer.rstrip()}\n```\n\n</details>'
-    return nbformat.v4.new_markdown_cell(text)
+    """A cell that shows its text when it is clicked."""
+    return nbformat.v4.new_markdown_cell(f'<details><summary>Our answer</summary>\n\n{answer}\n\n</details>')
 
 
 def write_pages(notebooks):
@@ -62,19 +71,17 @@ def write_pages(notebooks):
             with whole((PAGES / name).with_suffix('.html')) as partial:
                 partial.write_text(page(for_readers(notebook)), 'utf8')
     except OSError as error:
-        raise Problem(
-            f'The pages could not be written to {PAGES} ({error.strerror or error}); move away what is in their way, '
-            'or free some space.'
-        ) from None
+        raise not_written('The pages', PAGES, error) from None
 
 
 def main():
     """Make the copies and the pages. Raises Problem."""
-    notebooks = {path.name: fresh(path) for path in sorted(SOURCES.glob('*.ipynb'))}
-    bring_all({name: for_students(notebook) for name, notebook in notebooks.items()}, WORK)
-    write_pages(notebooks)
-    say(f'Your exercises are in {WORK}; `make lab` opens them. What you change there stays yours.')
-    say(f'The same with our answers, folded, as pages: {PAGES}')
+    with stoppable(REST):
+        notebooks = {path.name: fresh(path) for path in sorted(SOURCES.glob('*.ipynb'))}
+        bring_all({name: for_students(notebook) for name, notebook in notebooks.items()}, WORK)
+        write_pages(notebooks)
+        say(f'Your exercises are in {WORK}; `make lab` opens them. What you change there stays yours.')
+        say(f'The same with our answers, folded, as pages: {PAGES}')
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 python -m commands.lab      (or: make lab)
 """
 
+import errno
 import hashlib
 import itertools
 import json
@@ -11,11 +12,13 @@ import sys
 
 import nbformat
 
+from commands import REST, stoppable
 from commands.notebook import attach_pictures
 from files import ROOT, whole
-from problem import Problem, say
+from problem import Problem, one_line, say
 
 NOTEBOOKS, WORK = ROOT / 'notebooks', ROOT / 'work'
+MAY_NOT = errno.EACCES, errno.EPERM, errno.EROFS  # an OSError: rights, or a disk that is read only
 # What is uploaded to a widget comes in one message; without this more than 10 MB, two photographs, would get lost.
 UPLOADS = '--ServerApp.tornado_settings={"websocket_max_message_size": 1000000000}'
 
@@ -27,8 +30,12 @@ def fresh(path):
     """A notebook without what its code gave. Raises Problem."""
     try:
         notebook = nbformat.read(path, 4)
+        nbformat.validate(notebook)
     except Exception as error:  # whatever is in the file
-        raise Problem(f"{path} can't be read ({error}); get it back with: git checkout -- {path.parent.name}") from None
+        raise Problem(
+            f'{path} is no notebook any more ({one_line(error, 100)}); what was changed in it last has broken it. Mend '
+            f'that, or get it back as it came, without your changes: git checkout -- {path.parent.name}/{path.name}'
+        ) from None
     for cell in notebook.cells:
         if cell.cell_type == 'code':
             cell.outputs, cell.execution_count = [], None
@@ -76,10 +83,15 @@ def bring_all(notebooks, work):
         for name, notebook in notebooks.items():
             bring(notebook, name, work)
     except OSError as error:
-        raise Problem(
-            f'Your copies of the notebooks could not be written to {work} ({error.strerror or error}); move away what '
-            'is in their way, or free some space.'
-        ) from None
+        raise not_written('Your copies of the notebooks', work, error) from None
+
+
+def not_written(what, folder, error):
+    """The Problem that an OSError is where `what` is written to a folder."""
+    to_do = 'move away what is in their way, or free some space.'
+    if error.errno in MAY_NOT:
+        to_do = f'make it writable (chmod -R u+w "{folder}"), or work in a copy of the project that is yours.'
+    return Problem(f'{what} could not be written to {folder} ({error.strerror or error}); {to_do}')
 
 
 def bring(notebook, name, work):
@@ -107,10 +119,11 @@ def bring(notebook, name, work):
 
 def main():
     """Make the copies, and become JupyterLab. Raises Problem."""
-    bring_all({path.name: fresh(path) for path in sorted(NOTEBOOKS.glob('*.ipynb'))}, WORK)
-    say(f'Your copies of the notebooks are in {WORK}; what you change there stays yours.')
-    os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', UPLOADS, WORK.name])
+    with stoppable(REST):
+        bring_all({path.name: fresh(path) for path in sorted(NOTEBOOKS.glob('*.ipynb'))}, WORK)
+        say(f'Your copies of the notebooks are in {WORK}; what you change there stays yours.')
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', UPLOADS, WORK.name])
 
 
 if __name__ == '__main__':

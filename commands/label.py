@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import frozen
 import utils
+from commands import REST, stoppable
 from commands.lesson import asked_path, whole_path
 from files import BUILD, label_of, user_path, whole
 from folders import Pictures, check_files, files_below
@@ -89,13 +90,14 @@ def main():
     table = labels_of(net, pictures, folder)
     out = os.environ.get('OUT')
     path = user_path(whole_path(out)) if out else BUILD / f'labels-{label_of(folder)}.csv'
-    write(table, path)
-    say(f'{len(table)} pictures are labelled in {path}, the unsure first:')
-    say(', '.join(f'{n} {name}' for name, n in table['class'].value_counts().items()))
-    if os.environ.get('COPY'):
-        to = asked_path('COPY', f'{EXAMPLE} DATA={folder} COPY=folder')
-        copy_all(table, folder, to)
-        say(f'They are copied to {to}, into a folder for each class.')
+    with stoppable(REST):
+        write(table, path)
+        say(f'{len(table)} pictures are labelled in {path}, the unsure first:')
+        say(', '.join(f'{n} {name}' for name, n in table['class'].value_counts().items()))
+        if os.environ.get('COPY'):
+            to = asked_path('COPY', f'{EXAMPLE} DATA={folder} COPY=folder')
+            copy_all(table, folder, to)
+            say(f'They are copied to {to}, into a folder for each class.')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ import sys
 import jinja2
 import onnx
 
+from commands import stoppable
 from commands.lesson import asked_path, open_page
 from figures import COLORS
 from files import ROOT, whole
@@ -137,7 +138,7 @@ def ink(colour):
 
 def write(path, text):
     """Write the page; one that was made before is replaced, and what else has its name is kept beside it."""
-    with whole(path) as partial:
+    with stoppable(), whole(path) as partial:
         partial.write_text(text, 'utf8', 'backslashreplace')
         if path.exists() and OURS not in path.read_bytes()[:1000]:
             keep_older(path)

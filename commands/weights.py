@@ -6,7 +6,7 @@ python -m commands.weights [NAME ...]      (or: make weights NAMES="vgg16 incept
 import os
 import sys
 
-from commands import stoppable
+from commands import REST, stoppable
 from problem import Problem, say
 from sources import NETWORKS, download
 
@@ -27,7 +27,7 @@ def main(*arguments):
     names, missing = asked_names(arguments), 0
     for name in names:
         try:
-            with stoppable():
+            with stoppable(REST):
                 say(f'{name}: {download.fetch(DOWNLOADED[name])}')
         except Problem as problem:
             say(f'{name}: {problem}')

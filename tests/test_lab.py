@@ -1,16 +1,27 @@
 """The student's copies in work/: made once, with pictures and without answers, and never overwritten."""
 
+import errno
 import os
+import signal
 import sys
 
 import nbformat
 import pytest
 from helpers import contents, sentence
 
+import files
 from commands import lab
 from files import ROOT
 
 NAME = '01_first.ipynb'
+BROKEN = [
+    b'',
+    b'{"cells": [',
+    b'\xff\xfe',
+    b'[]',
+    b'{}',
+    b'{"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+]
 
 
 @pytest.fixture
@@ -121,17 +132,7 @@ def test_what_jupyterlab_notes_when_it_saves_is_no_change(room):
     assert codes(room) == {NAME: '7 * 8'}
 
 
-@pytest.mark.parametrize(
-    'broken',
-    [
-        b'',
-        b'{"cells": [',
-        b'\xff\xfe',
-        b'[]',
-        b'{}',
-        b'{"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-    ],
-)
+@pytest.mark.parametrize('broken', BROKEN)
 def test_one_that_is_broken_stays_and_gets_a_new_one_beside_it(room, capsys, broken):
     (room / 'work').mkdir()
     (room / 'work' / NAME).write_bytes(broken)
@@ -145,8 +146,6 @@ def test_what_is_in_the_way_is_one_sentence(room, monkeypatch):
     (room / 'work').write_text('mine')
     assert 'File exists' in sentence(lab.main) and (room / 'work').read_text() == 'mine'
     (room / 'work').unlink()
-    (room / 'notebooks' / NAME).write_text('{')
-    assert 'git checkout' in sentence(lab.main)
     publish(room, '1')
 
     def full(*_):
@@ -155,6 +154,42 @@ def test_what_is_in_the_way_is_one_sentence(room, monkeypatch):
     monkeypatch.setattr(lab.nbformat, 'write', full)
     assert 'No space left' in sentence(lab.main)
     assert [*(room / 'work').iterdir()] == []
+
+
+@pytest.mark.parametrize('broken', BROKEN)
+def test_a_broken_notebook_of_the_project_is_named(room, broken):
+    (room / 'notebooks' / NAME).write_bytes(broken)
+    said = sentence(lab.main)
+    assert f'notebooks/{NAME} is no notebook any more' in said and f'git checkout -- notebooks/{NAME}' in said
+    assert not (room / 'work').exists()
+
+
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EROFS])
+def test_a_folder_that_may_not_be_written_to_is_named(room, monkeypatch, number):
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.tempfile, 'mkstemp', refused)
+    said = sentence(lab.main)
+    assert f'to {room / "work"} (' in said and f'chmod -R u+w "{room / "work"}"' in said
+
+
+def test_ctrl_c_between_two_copies_says_what_is_true_and_leaves_what_is_whole(room, monkeypatch):
+    """A real signal, when the second copy is half written."""
+    (room / 'notebooks' / '02_second.ipynb').write_bytes((room / 'notebooks' / NAME).read_bytes())
+    write = nbformat.write
+
+    def half(notebook, path):
+        write(notebook, path)
+        if '02_second' in path.name:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(lab.nbformat, 'write', half)
+    with pytest.raises(SystemExit, match='^\nStopped; what was written before is whole'):
+        lab.main()
+    assert [path.name for path in (room / 'work').iterdir()] == [NAME]
+    monkeypatch.undo()
+    assert nbformat.read(room / 'work' / NAME, 4).cells[1].source == '6 * 7'
 
 
 def test_it_becomes_jupyterlab_on_the_copies(room, monkeypatch):

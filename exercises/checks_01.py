@@ -319,8 +319,8 @@ VERDICTS = {"can't tell": "can't tell", 'cant tell': "can't tell", 'better': 'be
 
 
 @exercise('1f')
-def is_it_better(with_row, without, verdict):
-    """Accuracies after the first epoch, seed by seed, and 'better', 'worse' or "can't tell"."""
+def is_it_better(with_row, without, verdict, begin, fit):
+    """Accuracies after one epoch, seed by seed, 'better', 'worse' or "can't tell", and two of the notebook's functions."""
     with_row, without = seed_by_seed(with_row, without)
     for name, values in {'with_row': with_row, 'without': without}.items():
         if len(values) < 5 or len(with_row) != len(without):
@@ -330,6 +330,7 @@ def is_it_better(with_row, without, verdict):
             raise Problem(f'all {len(values)} numbers of `{name}` are the same; did `begin` get the seed?')
     if with_row == without:
         raise Problem('both lists are the same; does `start_with` run before the training, and on the same network?')
+    check_not_exchanged(with_row[0], without[0], begin, fit)
     check_measured(
         '1f', 'without the row, on average', onp.mean(without), 'is it one epoch, at the rate of the exercise?'
     )
@@ -341,6 +342,17 @@ def is_it_better(with_row, without, verdict):
     if VERDICTS[verdict] != right:
         raise Problem(f'with the row {(gain > 0).sum()} of your {len(gain)} seeds are better; compare seed by seed.')
     return f'With the row, minus without: {", ".join(f"{100 * points:+.1f}" for points in gain)} points.'
+
+
+def check_not_exchanged(with_row, without, begin, fit):
+    """Raises Problem if what the first seed gives without the row is in the list of those with it."""
+    history = run(fit, run(begin, 'fine-tuned'), 'fine-tuned', 1, FIRST)
+    valid = history.valid.max()
+    if math.isclose(valid, with_row) and not math.isclose(valid, without):
+        raise Problem(
+            f'without the row the first seed gives {valid:.3f}, and that is the first number of `with_row`; the two '
+            'lists are exchanged.'
+        )
 
 
 def seed_by_seed(*tables):

@@ -320,7 +320,7 @@ VERDICTS = {"can't tell": "can't tell", 'cant tell': "can't tell", 'better': 'be
 
 @exercise('1f')
 def is_it_better(with_row, without, verdict, begin, fit):
-    """Accuracies after one epoch, seed by seed, 'better', 'worse' or "can't tell", and two of the notebook's functions."""
+    """Accuracies after one epoch with the row and without, seed by seed, the verdict, and the notebook's functions."""
     with_row, without = seed_by_seed(with_row, without)
     for name, values in {'with_row': with_row, 'without': without}.items():
         if len(values) < 5 or len(with_row) != len(without):

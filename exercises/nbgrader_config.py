@@ -18,5 +18,7 @@ class OneOfEach(DeduplicateIds):
 
 c = get_config()  # noqa: F821, nbgrader's
 c.ClearSolutions.code_stub = {'python': '# YOUR CODE HERE'}  # without an error, so that all of a notebook can run
+c.TagRemovePreprocessor.enabled = True
+c.TagRemovePreprocessor.remove_cell_tags = {'answer'}  # our answers to what no check looks at
 c.Execute.timeout = 600  # seconds for a cell: one that never ends gets no points, and the others are graded
 c.Autograde.sanitize_preprocessors = [ClearOutput, OneOfEach, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]

@@ -38,6 +38,10 @@ def text_of(path):
     return '\n\n'.join(cell.source for cell in nbformat.read(path, 4).cells)
 
 
+def texts():
+    return ''.join(map(text_of, SOURCES))
+
+
 def pairs():
     """[(name, the cell with our answer, the cell that checks it), ...] of all exercises."""
     for path in SOURCES:
@@ -73,7 +77,7 @@ def test_what_nbgrader_needs_is_there(path):
 
 @pytest.mark.parametrize('name', PAIRS)
 def test_it_says_what_it_is_and_how_long_it_takes(name):
-    text = ''.join(map(text_of, SOURCES))
+    text = texts()
     assert re.search(rf'##+ {name}\. .*\n\n\*[A-Z].* · \d+ minutes', text)
     assert f"check('{name}'" in PAIRS[name][1].source
 
@@ -85,6 +89,15 @@ def test_the_page_for_teachers_counts_right():
         points = sum(checking.metadata.nbgrader.points for name, (_, checking) in PAIRS.items() if name[0] == str(i))
         row = [len(kinds), kinds.count('Code'), sum(map(int, minutes)), points]
         assert re.search(rf'^\| 0{i} [\w -]+ \| {" [|] ".join(map(str, row))} \|$', page, re.MULTILINE), row
+
+
+def test_what_is_done_in_class_has_five_minutes_to_spare():
+    minutes = {name: int(m) for name, m in re.findall(r'##+ (\d\w)\. .*\n\n\*.* · (\d+) minutes', texts())}
+    page = (ROOT / 'exercises' / 'TEACHING.md').read_text().replace('3e to 3g', '3e, 3f, 3g')
+    lessons = re.findall(r'(\d+)(?:: | \| Exercises )(\d[a-g](?:(?:, | and )\d[a-g])*),? in pairs', page)
+    assert len(lessons) == page.count('in pairs') - 1  # the rule itself
+    for given, names in lessons:
+        assert sum(minutes[name] for name in re.findall(r'\d[a-g]', names)) + 5 <= int(given)
 
 
 # ---- The student's version ------------------------------------------------------------------------------------------

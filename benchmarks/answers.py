@@ -3,8 +3,9 @@
 python -m benchmarks.answers 01 | 02 | 03 [--seeds 10]
 
 Runs exercises/NN_*.ipynb, with our solutions, once for each seed, and writes benchmarks/answers.csv: every accuracy
-that a check compares with what others got (it takes those of seeds 0 to 4), and a row `refused` for each check. A run
-that is stopped goes on where it was.
+that a check compares with what others got (it takes those of seeds 0 to 4), a row `refused` for each check, and rows
+`think` with what our answers to the questions under *Think* and *To go on* say. A run that is stopped goes on where it
+was.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from unittest import mock
 
 import matplotlib
 import nbformat
+import numpy as np
 import pandas as pd
 
 from benchmarks.table import Table
@@ -59,12 +61,55 @@ def run(number, seed):
             exec(cell.source, names)
             if 'parameters' in cell.metadata.get('tags', []):
                 names['seed'] = seed
-    return rows
+    return rows + [(f'{name} think', what, value) for name, what, value in THINK[number](names)]
+
+
+# ---- Think, and To go on --------------------------------------------------------------------------------------------
+
+
+def fewer_layers(names):
+    """1d: accuracy with some blocks copied; `names` are those of the notebook at its end."""
+    for num_copied, num_epochs in ((8, 2), (6, 6)):
+        for lr in (0.1, 0.03):
+            names['utils'].seed_everything(names['seed'])
+            net = names['reuse'](names['source'], names['classes'], num_copied)
+            valid = names['fit'](net, 'fine-tuned', num_epochs, lr).valid
+            for n in sorted({2, num_epochs}):
+                yield '1d', f'{num_copied} blocks copied, {n} epochs at {lr}', valid[:n].max()
+
+
+def frozen_features(names):
+    """2b to 2f: points between splits, dropout, batch norm, with a leak and without."""
+    yield '2b', 'points', names['points']
+    for p, accuracies in names['by_dropout'].items():
+        for split, value in zip(('train', 'valid'), accuracies):
+            yield '2c', f'dropout {p}, {split}', value
+    for (rate, batch_norm), value in names['by_rate'].items():
+        yield '2d', f'rate {rate}, {"with" if batch_norm else "without"} batch norm', value
+    for n, values in names['by_number'].items():
+        yield '2e', f'standard deviation with {n} a class', np.std(values, ddof=1)
+    leaky, accuracy_of = names['leaky'], names['accuracy_of']
+    twins = names['leaked'](names['X_train'], names['X_valid'])
+    clean = [picture for i, picture in enumerate(leaky.valid) if i not in twins]
+    yield '2f', 'with the leak', accuracy_of(leaky.train, leaky.valid)
+    yield '2f', 'without', accuracy_of(leaky.train, clean)
+
+
+def more_digits(names):
+    """3b: by how much fine-tuning leads, with so many a class."""
+    for n in (5, 10, 20, 40, 80):
+        valid = {name: names['fit'](names['ARMS'][name], n)[1].valid.max() for name in ('head only', 'fine-tuned')}
+        yield '3b', f'lead with {n} a class', valid['fine-tuned'] - valid['head only']
+
+
+THINK = {'01': fewer_layers, '02': frozen_features, '03': more_digits}
+
+# ---- All of it ------------------------------------------------------------------------------------------------------
 
 
 def refused(table):
     """The rows of a table of answers that a check refuses."""
-    numbers = table[table.what != 'refused']
+    numbers = table[(table.what != 'refused') & ~table.exercise.str.endswith('think')]
     out = [not checks.fits(row.exercise, row.what, row.value) for row in numbers.itertuples()]
     return [*table[(table.what == 'refused') & (table.value > 0)].exercise, *numbers[out].exercise]
 

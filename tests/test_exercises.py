@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 import re
 
 import mended_mxnet
@@ -82,6 +83,25 @@ def test_it_says_what_it_is_and_how_long_it_takes(name):
     assert f"check('{name}'" in PAIRS[name][1].source
 
 
+def answer_texts(path):
+    """Our answers to what no check looks at."""
+    return [cell.source for cell in nbformat.read(path, 4).cells if exercises.is_answer(cell)]
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: path.stem)
+def test_figures_in_our_answers_are_those_that_were_measured(path):
+    """Accuracies of three digits, and points of one."""
+    rows = Table(checks.MEASURED, checks.SETTINGS).rows()
+    rows = rows[rows.exercise.str.startswith(path.name[1])]
+    values = rows.groupby(['exercise', 'what']).value.agg(['mean', 'min', 'max']).stack().to_numpy()
+    for answer in answer_texts(path):
+        answer = re.sub(r'(?m)^\| [\d.]+ \|', '|', answer)  # the settings, in the first column of a table
+        for figure in re.findall(r'\b[01]\.\d{3}\b', answer):
+            assert abs(values - float(figure)).min() <= 0.00051, figure
+        for figure in re.findall(r'\b\d+\.\d(?= (?:points|to))', answer):
+            assert abs(onp.append(values, 100 * values) - float(figure)).min() <= 0.051, figure
+
+
 def test_the_page_for_teachers_counts_right():
     page = (ROOT / 'exercises' / 'TEACHING.md').read_text()
     for i, path in enumerate(SOURCES, 1):
@@ -143,7 +163,11 @@ def test_students_get_notebooks_without_answers_and_readers_pages_with_folded_on
         text = (room / 'work' / 'exercises' / path.name).read_text()
         assert 'SOLUTION' not in text and 'HIDDEN' not in text and '"nbgrader"' not in text and STUB in text
         page = (room / 'build' / 'exercises' / path.name).with_suffix('.html').read_text()
-        assert page.count('<summary>Our answer</summary>') == text.count(STUB) - 1  # the text names it once
+        answers = answer_texts(path)
+        assert page.count('<summary>Our answer</summary>') == text.count(STUB) - 1 + len(
+            answers
+        )  # the text names it once
+        assert answers and not any(json.dumps(answer)[1:40] in text for answer in answers)
         assert 'SOLUTION' not in page and 'HIDDEN' not in page
     assert 'work/exercises' in capsys.readouterr().out
 

@@ -224,7 +224,8 @@ def check_counts(folder, classes, splits):
             f'{classes[i]}: ' + ', '.join(f'{split} {counts[split][i]}' for split in SPLITS) for i in empty[:3]
         )
         raise Problem(
-            f'{len(empty)} of {len(classes)} classes in {folder} lack pictures ({table}); add some different ones.'
+            f'{len(empty)} of {len(classes)} classes in {folder} lack pictures ({table}); '
+            'add some different ones, or move their folders away.'
         )
 
 

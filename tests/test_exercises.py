@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import re
+import signal
 
 import mended_mxnet
 
@@ -189,6 +190,32 @@ def test_what_is_in_the_way_is_one_sentence(room):
     (room / 'work' / 'exercises').write_text('mine')
     assert 'could not be written' in sentence(exercises.main)
     assert (room / 'work' / 'exercises').read_text() == 'mine'
+
+
+def test_ctrl_c_between_two_pages_says_what_is_true_and_leaves_what_is_whole(room, monkeypatch):
+    """A real signal, when the second page is made."""
+    made = []
+
+    def page(notebook):
+        made.append(notebook)
+        if len(made) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return 'a page'
+
+    monkeypatch.setattr(exercises, 'page', page)
+    with pytest.raises(SystemExit, match='^\nStopped; what was written before is whole'):
+        exercises.main()
+    assert {path.name for path in (room / 'work' / 'exercises').iterdir()} == {path.name for path in SOURCES}
+    assert [path.name for path in (room / 'build' / 'exercises').iterdir()] == [f'{SOURCES[0].stem}.html']
+
+
+def test_a_source_that_is_broken_is_named_before_anything_is_written(room, monkeypatch):
+    sources = room / 'exercises'
+    sources.mkdir()
+    (sources / SOURCES[0].name).write_text('no JSON')
+    monkeypatch.setattr(exercises, 'SOURCES', sources)
+    assert f'exercises/{SOURCES[0].name} is no notebook any more' in sentence(exercises.main)
+    assert contents(room).keys() == {sources / SOURCES[0].name}
 
 
 # ---- Answers that are right -----------------------------------------------------------------------------------------

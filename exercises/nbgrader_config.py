@@ -1,5 +1,6 @@
 """What a class needs of nbgrader; TEACHING.md says where this file goes."""
 
+from nbconvert.preprocessors import TagRemovePreprocessor
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, DeduplicateIds, OverwriteCells, OverwriteKernelspec
 
 
@@ -18,6 +19,7 @@ class OneOfEach(DeduplicateIds):
 
 c = get_config()  # noqa: F821, nbgrader's
 c.ClearSolutions.code_stub = {'python': '# YOUR CODE HERE'}  # without an error, so that all of a notebook can run
+c.GenerateAssignment.preprocessors.prepend([TagRemovePreprocessor])
 c.TagRemovePreprocessor.enabled = True
 c.TagRemovePreprocessor.remove_cell_tags = {'answer'}  # our answers to what no check looks at
 c.Execute.timeout = 600  # seconds for a cell: one that never ends gets no points, and the others are graded

@@ -34,6 +34,7 @@ def run(commands, folder, course):
 def answered(*names):
     """The notebook as it is handed out, with our answers to the exercises `names`."""
     notebook = nbformat.read(SOURCE, 4)
+    notebook.cells = [cell for cell in notebook.cells if not exercises.is_answer(cell)]
     cells = {cell.id: cell.source for cell in notebook.cells}
     for cell in notebook.cells:
         cell.source = cells[cell.id] if cell.id in names else exercises.student_code(cell.source)

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 from scipy.stats import t
 from tqdm.auto import tqdm
 
+import workers
 from files import BUILD, ROOT, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
 from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
@@ -227,22 +228,29 @@ class Stopped(KeyboardInterrupt):
         return [str(self)]
 
 
-def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patience=None, watch=None):
+def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patience=None, watch=None, kvstore=None):
     """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
 
     Returns a table with a row per epoch: loss, train and valid accuracy, pictures per second, seconds; `watch` is
-    called with it after each. It ends early after `patience` epochs without a better one (early stopping). Raises
+    called with it after each. It ends early after `patience` epochs without a better one (early stopping). With kvstore
+    'dist_sync' several machines train it (README); all but the valid accuracy is then of this worker's batches. Raises
     Stopped at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
     """
     check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head, patience)
+    store = workers.connect(kvstore)
     rows, best, best_epoch, best_weights = [], -1, 0, known_weights(net)
     try:
-        trainer = trainer_of(net, lr, wd, head)
+        trainer = trainer_of(net, lr, wd, head, store)
+        if store:
+            for X, _ in itertools.islice(train_iter, 1):
+                forward(net, X[:1], where(net)[:1])  # makes the shapes of all weights known
+            workers.begin(store, trainer, train_iter)
         total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # None: a bar without an end
-        with tqdm(total=total, desc='training', unit='batch', leave=False) as bar:
+        with tqdm(total=total, desc='training', unit='batch', leave=False, disable=workers.RANK > 0) as bar:
             for epoch in range(1, num_epochs + 1):
                 row = train_epoch(net, trainer, train_iter, bar)
-                valid = accuracy(*predictions(net, valid_iter))
+                workers.average_statistics(store, net)
+                valid = float(workers.mean(store, accuracy(*predictions(net, valid_iter))))
                 weights = weights_of(net)
                 check_finite(weights)  # those that valid doesn't show, too
                 if valid > best:
@@ -301,13 +309,17 @@ def give_back(net, weights):
             pressed = True
 
 
-def trainer_of(net, lr, wd, head):
+def trainer_of(net, lr, wd, head, store=None):
     """What takes the steps of SGD; `net` is compiled, and on all devices."""
     net.collect_params().reset_ctx(devices())
     net.output.collect_params().setattr('lr_mult', float(head))
     net.apply(fix_statistics)
     net.hybridize(static_alloc=True, static_shape=True)
-    return gluon.Trainer(net.collect_params(), 'sgd', {'learning_rate': float(lr), 'wd': float(wd)})
+    steps = {'learning_rate': float(lr), 'wd': float(wd)}
+    if not store:
+        return gluon.Trainer(net.collect_params(), 'sgd', steps)
+    steps['rescale_grad'] = 1 / store.num_workers  # the servers add up; they would forget lr_mult if they took the step
+    return gluon.Trainer(net.collect_params(), 'sgd', steps, kvstore=store, update_on_kvstore=False)
 
 
 def history_of(rows):

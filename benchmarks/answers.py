@@ -67,8 +67,11 @@ def run(number, seed):
 # ---- Think, and To go on --------------------------------------------------------------------------------------------
 
 
-def fewer_layers(names):
-    """1d: accuracy with some blocks copied; `names` are those of the notebook at its end."""
+def fine_tuning(names):
+    """1b, 1d and 1f: where the rate is too fast, some blocks copied, the row; `names` are the notebook's at its end."""
+    yield '1b', 'too fast', names['too_fast']
+    yield '1f', 'gain by the row, on average', names['gain'].mean()
+    yield '1f', 'seeds that are better with it', (names['gain'] > 0).sum()
     for num_copied, num_epochs in ((8, 2), (6, 6)):
         for lr in (0.1, 0.03):
             names['utils'].seed_everything(names['seed'])
@@ -102,7 +105,7 @@ def more_digits(names):
         yield '3b', f'lead with {n} a class', valid['fine-tuned'] - valid['head only']
 
 
-THINK = {'01': fewer_layers, '02': frozen_features, '03': more_digits}
+THINK = {'01': fine_tuning, '02': frozen_features, '03': more_digits}
 
 # ---- All of it ------------------------------------------------------------------------------------------------------
 

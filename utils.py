@@ -242,9 +242,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patien
     try:
         trainer = trainer_of(net, lr, wd, head, store)
         if store:
-            for X, _ in itertools.islice(train_iter, 1):
-                forward(net, X[:1], where(net)[:1])  # makes the shapes of all weights known
-            workers.begin(store, trainer, train_iter)
+            begin_together(net, trainer, train_iter, store)
         total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # None: a bar without an end
         with tqdm(total=total, desc='training', unit='batch', leave=False, disable=workers.RANK > 0) as bar:
             for epoch in range(1, num_epochs + 1):
@@ -320,6 +318,14 @@ def trainer_of(net, lr, wd, head, store=None):
         return gluon.Trainer(net.collect_params(), 'sgd', steps)
     steps['rescale_grad'] = 1 / store.num_workers  # the servers add up; they would forget lr_mult if they took the step
     return gluon.Trainer(net.collect_params(), 'sgd', steps, kvstore=store, update_on_kvstore=False)
+
+
+def begin_together(net, trainer, train_iter, store):
+    """Give all workers the weights of one; a picture makes known which shapes they have. Raises Problem."""
+    for X, _ in itertools.islice(train_iter, 1):
+        with autograd.record():  # a prediction would leave the weights in an order that the store can't read
+            forward(net, X[:1], where(net)[:1])
+    workers.begin(store, trainer, train_iter)
 
 
 def history_of(rows):

@@ -21,7 +21,15 @@ def data_facts(data, dataset):
 
 def processor():
     """The name of this machine's processor, as far as the system tells."""
-    info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+    names = [line.split(':', 1)[1].strip() for line in cpuinfo().splitlines() if line.startswith('model name')]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def has_bfloat16():
+    """Whether it multiplies numbers of 16 bits, as far as the system tells."""
+    return 'bf16' in cpuinfo()
+
+
+def cpuinfo():
+    info = Path('/proc/cpuinfo')
+    return info.read_text() if info.exists() else ''

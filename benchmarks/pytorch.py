@@ -1,4 +1,4 @@
-"""The same network in PyTorch, to compare with. No part of the project: knob.py says how to install it."""
+"""The same network in PyTorch, to compare with. No part of the project: rivals.py says how to install it."""
 
 import sys
 
@@ -42,9 +42,9 @@ class Pictures(torch.utils.data.Dataset):
 
 
 def loader(data, train=False):
-    """Batches of them; tensors need no workers."""
-    workers = 0 if isinstance(data, torch.utils.data.TensorDataset) else 2
-    return torch.utils.data.DataLoader(data, BATCH, shuffle=train, num_workers=workers, drop_last=train)
+    """Batches of them, which as many processes read as there are cores."""
+    workers = {'num_workers': torch.get_num_threads(), 'persistent_workers': True}
+    return torch.utils.data.DataLoader(data, min(BATCH, len(data)), shuffle=train, drop_last=train, **workers)
 
 
 def pretrained(num_classes):
@@ -55,51 +55,44 @@ def pretrained(num_classes):
     return net
 
 
-def recipe(dataset, px, lr, num_epochs, best=False, head_only=False):
-    """(best valid accuracy, function that gives the test accuracy), as the book trains; `best`: see step."""
-    torch.manual_seed(0)
-    net = pretrained(len(dataset.classes))
-    if best:
-        net = net.to(memory_format=torch.channels_last)
-    data = {split: Pictures(dataset[split], px, split == 'train' and not head_only) for split in SPLITS}
-    if head_only:
-        data = {split: through(net.features, data[split]) for split in data}
-        net.features = torch.nn.Identity()
+def recipe(dataset, px, lr, num_epochs, seed=0, bfloat16=False, channels_last=False, compiled=False):
+    """(best valid accuracy, function that gives the test accuracy), as the book trains, in one of PyTorch's ways."""
+    torch.manual_seed(seed)
+    net = in_layout(pretrained(len(dataset.classes)), channels_last)
+    if compiled:
+        net.compile()
     body = {'params': net.features.parameters()}
     head = {'params': net.output.parameters(), 'lr': 10 * lr}
     optimizer = torch.optim.SGD([body, head], lr=lr, weight_decay=0.001)
+    train, valid, test = (loader(Pictures(dataset[split], px, split == 'train'), split == 'train') for split in SPLITS)
     scores = []
     for _ in range(num_epochs):
-        for X, y in loader(data['train'], train=True):
-            step(net, optimizer, X, y, best)
-        scores.append(accuracy(net, data['valid'], best))
-    return max(scores), lambda: accuracy(net, data['test'], best)
+        for X, y in train:
+            step(net, optimizer, in_layout(X, channels_last), y, bfloat16)
+        scores.append(accuracy(net, valid, bfloat16, channels_last))
+    return max(scores), lambda: accuracy(net, test, bfloat16, channels_last)
 
 
-def step(net, optimizer, X, y, best=False):
-    """A step of gradient descent; `best`: in bfloat16."""
+def in_layout(thing, channels_last):
+    """A network or pictures, in the layout that PyTorch says is the fast one, or as they are."""
+    return thing.to(memory_format=torch.channels_last) if channels_last else thing
+
+
+def step(net, optimizer, X, y, bfloat16=False):
+    """A step of gradient descent."""
     optimizer.zero_grad()
-    with torch.autocast('cpu', torch.bfloat16, enabled=best):
+    with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
         loss = F.cross_entropy(net.train()(X), y)
     loss.backward()
     optimizer.step()
 
 
 @torch.inference_mode()
-def through(features, pictures):
-    """What `features` gives for the pictures, with their class numbers."""
-    features.eval()
-    parts = [(features(X), y) for X, y in loader(pictures)]
-    Xs, ys = zip(*parts)
-    return torch.utils.data.TensorDataset(torch.cat(Xs).clone(), torch.cat(ys))
-
-
-@torch.inference_mode()
-def accuracy(net, data, best=False):
+def accuracy(net, batches, bfloat16=False, channels_last=False):
     net.eval()
-    with torch.autocast('cpu', torch.bfloat16, enabled=best):
-        correct = sum(int((net(X).argmax(1) == y).sum()) for X, y in loader(data))
-    return correct / len(data)
+    with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
+        correct = sum(int((net(in_layout(X, channels_last)).argmax(1) == y).sum()) for X, y in batches)
+    return correct / len(batches.dataset)
 
 
 # ---- Its speed ------------------------------------------------------------------------------------------------------
@@ -118,15 +111,17 @@ def steps(px):
     return lambda: step(net, optimizer, X, y), inference
 
 
-def features_of(name, px):
-    """A function: pictures -> the features [n, ...] of the source network `name`, as PyTorch says that it is fast."""
-    facts, net = NETWORKS[name], source(name).eval().to(memory_format=torch.channels_last)
-    compiled = torch.compile(net)
+def features_of(name, px, bfloat16=False, channels_last=False, compiled=False):
+    """A function: pictures -> the features [n, ...] of the source network `name`, in one of PyTorch's ways."""
+    facts, net = NETWORKS[name], in_layout(source(name).eval(), channels_last)
+    if compiled:
+        net.compile(options={'freezing': True})  # the weights are constants
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def run(pictures):
         data = loader(Pictures(pictures, px, mean=facts.mean, std=facts.std))
-        return torch.cat([compiled(X.to(memory_format=torch.channels_last)) for X, _ in data]).numpy()
+        with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
+            return torch.cat([net(in_layout(X, channels_last)).float() for X, _ in data]).numpy()
 
     return run
 

@@ -24,7 +24,7 @@ COMMANDS = sorted({path.stem for path in HERE.glob('*.py') if '__main__' in path
 
 
 def test_they_are_all_here():
-    assert {'arms', 'costs', 'rates', 'cut_rates', 'difficulty', 'features', 'knob', 'speed', 'mutants'} <= {*COMMANDS}
+    assert {'arms', 'costs', 'rates', 'cut_rates', 'difficulty', 'rivals', 'speed', 'mutants'} <= {*COMMANDS}
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -43,7 +43,7 @@ def test_help_needs_nothing_and_says_how_it_is_called(name, monkeypatch, capsys)
 @pytest.mark.slow
 def test_the_network_in_pytorch_is_gluons():
     if not (ROOT / 'build' / 'torch').exists():
-        pytest.skip('PyTorch is not installed: benchmarks/knob.py says how')
+        pytest.skip('PyTorch is not installed: benchmarks/rivals.py says how')
     code = """
 from benchmarks import pytorch  # first
 import numpy, utils

@@ -8,7 +8,7 @@ import os
 
 import mended_mxnet
 
-from mxnet import gluon, kv, np
+from mxnet import gluon, kv, np, npx
 
 from problem import Problem
 
@@ -42,7 +42,9 @@ def begin(store, trainer, train_iter):
     num_batches = len(train_iter) if hasattr(train_iter, '__len__') else 0
     if mean(store, num_batches) != num_batches:
         raise Problem('The workers have different numbers of batches; give each as many pictures: workers.share.')
-    trainer.allreduce_grads()  # the first time it sends the weights of one to all
+    trainer._init_kvstore()
+    trainer._init_params()  # sends the weights of one to all
+    npx.waitall()  # in its first step, Trainer would not: a gradient could overtake the last weight, and be taken for it
 
 
 def mean(store, values):

@@ -18,6 +18,7 @@ from mxnet.gluon import nn
 
 import utils
 import workers
+from benchmarks import machines
 from commands import cluster
 from files import ROOT
 
@@ -99,11 +100,15 @@ table = utils.train(net, halves, examples(9, 4), 2, lr=0.1, kvstore='dist_sync')
 onp.savez(HERE / f'{RANK}.npz', valid=table.valid, **values(net))
 if RANK == 0:
     utils.save(net, HERE / 'net.safetensors', 16)
-utils.train(net, halves, examples(9, 4), 1, lr=0.1, kvstore='dist_sync')
+try:
+    utils.train(net, halves, examples(9, 4), 1, lr=0.1, kvstore='dist_sync')
+except utils.Problem as problem:
+    print(problem)
 """
     process = launched(lines, *ADDRESSES)
-    _, said = process.communicate()
-    assert process.returncode == 1 and 'The servers are for one training' in said and not process.left()
+    said, wrong = process.communicate()
+    assert process.returncode == 0 and not process.left(), wrong
+    assert said.count('The servers are for one training') == 2
     assert '127.0.0.2' in (tmp_path / 'ssh.said').read_text()
     net = use_statistics(tiny())
     start = values(net)
@@ -165,6 +170,9 @@ def dying():
     os.kill(os.getpid(), signal.SIGKILL)
 
 class Dying:
+    def __len__(self):
+        return 10
+
     def __iter__(self):
         return dying()
 
@@ -225,3 +233,12 @@ def test_what_is_asked_for_is_wrong(monkeypatch, arguments, text):
 @pytest.mark.parametrize('kvstore', ['dist_sync', 'dist_async', 'x', 1])
 def test_a_training_that_the_launcher_did_not_start(kvstore):
     assert 'commands.cluster' in sentence(utils.train, tiny(), examples(4), examples(4), 1, 0.1, kvstore=kvstore)
+
+
+# ---- Where it would pay ---------------------------------------------------------------------------------------------
+
+
+def test_times_as_fast_by_hand():
+    """A second alone, 125 MB at 1 Gbit/s: half of them are for the other machine of two, three quarters for three."""
+    assert machines.times_as_fast(1, 125e6, 2, 1) == pytest.approx(2 / 1.5)
+    assert machines.times_as_fast(1, 125e6, 4, 10) == pytest.approx(4 / 1.075)

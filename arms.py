@@ -41,6 +41,8 @@ PX = {'similar': 128, 'different': 32}
 CROPS = {'similar': True, 'different': False}  # new ones in every epoch; a mirrored sausage is one, a mirrored 3 is not
 BATCH_SIZE, EPOCH = 32, 300  # pictures: fewer are seen several times in an epoch
 CAP, PATIENCE = 30, 5  # epochs: at most, and without a better one on valid
+# At these rates the search for the best one begins.
+START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from scratch': 0.03}
 
 
 # ---- The pictures ---------------------------------------------------------------------------------------------------
@@ -144,17 +146,18 @@ def right(net, dataset, likeness, split='test'):
 # ---- What was measured ----------------------------------------------------------------------------------------------
 
 
-def measured(dataset, likeness, per_class='all'):
+def measured(dataset, likeness, per_class='all', best=True):
     """The rows of benchmarks/arms.csv at each arm's best rate: of those that most seeds have, by its mean on valid.
 
-    `valid_by_epoch` is a list; `right` says of each test picture whether it was called right. Raises Problem.
+    Or at the rate where the search for it began. `valid_by_epoch` is a list; `right` says of each test picture whether
+    it was called right. Raises Problem.
     """
     path = ROOT / 'benchmarks' / 'arms.csv'
     table = Table(path, ['arm', 'per_class', 'lr', 'likeness']).rows(per_class=per_class, likeness=likeness)
     if table.empty:
         raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
     try:
-        table = at_best_rates(table)
+        table = at_best_rates(table) if best else at_first_rates(table)
         table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
         table['right'] = [bits(text, len(dataset.test)) for text in table.right]
     except (AttributeError, TypeError, ValueError):  # a column or a part of a row is not there
@@ -167,6 +170,12 @@ def at_best_rates(table):
     rates = table.groupby(['arm', 'lr']).valid.agg(['count', 'mean']).reset_index('lr')
     best = rates.sort_values(['count', 'mean']).groupby('arm').lr.last()
     return table[table.lr == table.arm.map(best)].reset_index(drop=True)
+
+
+def at_first_rates(table):
+    """The rows of each arm at its rate in START; an arm that is not there has one rate only."""
+    first = table.arm.map(START).map(str, na_action='ignore')
+    return table[table.lr == first.fillna(table.lr)].reset_index(drop=True)
 
 
 def bits(text, n):

@@ -26,7 +26,7 @@ import numpy as onp
 import arms
 import frozen
 import utils
-from arms import ARMS, Arm
+from arms import ARMS, START, Arm
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
 from problem import check_number, say
@@ -34,7 +34,6 @@ from problem import check_number, say
 OUT = Path(__file__).resolve().with_name('arms.csv')
 SECONDS = OUT.with_name('arms_seconds.csv')
 RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
-START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from scratch': 0.03}
 PER_CLASS = [1, 2, 5, 10, 20, 50, 100]  # and all there are, which `cases` has
 PLACES = ['stage1', 'stage2', 'stage3', 'stage4', 'batchnorm2']  # the last one: all that has weights is copied
 SMALL = 20  # pictures per class; large are all there are

@@ -249,6 +249,15 @@ def test_the_best_rate_is_that_of_the_mean(table):
     assert arms.measured(OF_TEN, 'different').valid.tolist() == [0.99]
 
 
+def test_the_first_rate_is_that_where_the_search_began(table):
+    found = arms.measured(OF_TEN, 'similar', best=False)
+    assert found[['arm', 'lr', 'seed', 'valid']].values.tolist() == [
+        ['fine-tuned', '0.1', 0, 0.8],
+        ['fine-tuned', '0.1', 1, 0.7],
+        ['head only', 'None', 0, 0.75],
+    ]
+
+
 def test_what_was_not_measured(table):
     text = sentence(arms.measured, OF_TEN, 'similar', 50)
     assert 'Nothing was measured with 50 similar pictures per class' in text

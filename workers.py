@@ -44,7 +44,7 @@ def begin(store, trainer, train_iter):
         raise Problem('The workers have different numbers of batches; give each as many pictures: workers.share.')
     trainer._init_kvstore()
     trainer._init_params()  # sends the weights of one to all
-    npx.waitall()  # in its first step, Trainer would not: a gradient could overtake the last weight, and be taken for it
+    npx.waitall()  # else a gradient may overtake the last weight, and be taken for it
 
 
 def mean(store, values):

@@ -2,14 +2,15 @@
 
 python -m benchmarks.rivals [FOLDER] [--px 224] [--runs 3] [--networks NAME ...]
 
-    .venv/bin/pip install --target build/torch torch==2.13.0 timm nncf ml_dtypes      what it is compared with
+    .venv/bin/pip install --target build/torch torch==2.13.0 timm nncf ml_dtypes==0.5.1
 
-ONNX Runtime comes with `make test`. All have the same source networks and pictures; each has a process and an empty
-cache of its own, and those that keep something a second time with what they kept. Seconds are those from the lists of
-files on (`make classifier`: from the folder on); peak_mib is the most that the process held, before_mib what it held
-when they began, with all that it had to import. Where there are several ways, all are run once, and the fastest again.
-Everything is chosen on valid or, if it is small, out of fold. The runs of all rows take turns. Nothing else should run
-meanwhile. Writes benchmarks/rivals.csv; a run that is stopped goes on.
+This is what it is compared with; ONNX Runtime comes with `make test`. All have the same source networks and pictures;
+each has a process and an empty cache of its own, and those that keep something a second time with what they kept.
+Seconds are those from the lists of files on (`make classifier`: from the folder on), with networks as files, in 8 bits,
+too, and packages imported; peak_mib is the most that the process held (workers that read come on top), before_mib what
+it held when that began. Where there are several ways, all are run once, and the fastest again. Everything is chosen on
+valid or, if it is small, out of fold. The runs of all rows take turns. Nothing else should run meanwhile. Writes
+benchmarks/rivals.csv; a run that is stopped goes on.
 """
 
 import argparse
@@ -18,10 +19,9 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.util import find_spec
-from multiprocessing import get_context, set_start_method
+from multiprocessing import set_start_method
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ import frozen
 import utils
 from benchmarks import runtimes
 from benchmarks.facts import data_facts, has_bfloat16, processor
+from benchmarks.runtimes import in_a_process
 from benchmarks.table import Table
 from commands import classify
 from commands.lesson import parameters
@@ -49,7 +50,7 @@ from sources import NETWORKS
 OUT = Path(__file__).resolve().with_name('rivals.csv')
 BOX, LAST_STAGE = 'resnet18_v2', 'stage4'
 BATCH, EPOCHS = 32, 5
-PACKAGES = {'torch': 'torch==2.13.0', 'timm': 'timm', 'nncf': 'nncf', 'ml_dtypes': 'ml_dtypes'}
+PACKAGES = {'torch': 'torch==2.13.0', 'timm': 'timm', 'nncf': 'nncf', 'ml_dtypes': 'ml_dtypes==0.5.1'}
 
 
 class Task(NamedTuple):
@@ -208,13 +209,13 @@ def ways():
 def frozen_rivals():
     """{what: runtime}"""
     found = {f'PyTorch, head: {name}': partial(runtimes.pytorch, **way) for name, way in ways().items()}
-    found['OpenVINO, head, float32'] = partial(runtimes.openvino, precision='f32')
+    found['OpenVINO, head, float32'] = partial(runtimes.openvino, INFERENCE_PRECISION_HINT='f32')
     if has_bfloat16():
-        found['OpenVINO, head, bfloat16'] = partial(runtimes.openvino, precision='bf16')
+        found['OpenVINO, head, bfloat16'] = partial(runtimes.openvino, INFERENCE_PRECISION_HINT='bf16')
     return found | {
-        'OpenVINO, head, 8 bits': partial(runtimes.openvino, bits8=True),
+        'OpenVINO, head, 8 bits': partial(runtimes.openvino, form='openvino_8_bits.xml'),
         'ONNX Runtime, head, float32': runtimes.onnxruntime,
-        'ONNX Runtime, head, 8 bits': partial(runtimes.onnxruntime, bits8=True),
+        'ONNX Runtime, head, 8 bits': partial(runtimes.onnxruntime, form='onnxruntime_8_bits.onnx'),
     }
 
 
@@ -244,8 +245,7 @@ def measure(table, row, same, *facts):
         with tempfile.TemporaryDirectory(dir=BUILD) as folder:
             for setting in settings:
                 task = Task(*facts, row.network, same['run'], Path(folder))
-                with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-                    values = pool.submit(measured, row.recipe, task).result()
+                values = in_a_process(measured, row.recipe, task)
                 table.add([setting | values])
                 say(f'{row.what}, {row.network}, {setting["time"]} time, run {same["run"]}: {values["seconds"]:.1f} s')
 
@@ -267,7 +267,7 @@ def summary(found, num_pictures):
     lines = lines.join(runs[['valid', 'test', 'before_mib', 'peak_mib']].median())
     both = lines['median'].unstack('time')
     pace = num_pictures / (both['first'] - both['second'])  # the second time nothing is computed
-    return lines.join(pace.rename('pictures/s')).round(3)
+    return lines.join(pace.rename('pictures/s')).reindex(lines.index).round(3)
 
 
 def check_installed():

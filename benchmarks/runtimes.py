@@ -1,11 +1,13 @@
-"""Other runtimes of a frozen part, each written as its documentation does: what `make classifier` could have taken.
+"""Other runtimes of a frozen part, each written as its documentation does: what could be taken instead of ours.
 
-Each function gets everything ready that one would have as a file, and returns a function; that one loads and compiles
-it, and returns another: pictures -> their features [n, ...]. All read the same files in the same way.
+Each function gets ready what one would have as a file, in 8 bits, too, and returns a function; that one loads and
+compiles it, and returns another: pictures -> their features [n, ...]. All read the same files in the same way.
 """
 
 import importlib
 import itertools
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import mended_mxnet
 
@@ -21,21 +23,71 @@ from pictures import centre_crop, normalize, open_picture
 from sources import NETWORKS
 
 BATCH = 32
-CALIBRATION = 300  # pictures, from which NNCF takes the range of each value; ONNX Runtime gets as many
+CALIBRATION = 300  # pictures, from which the range of each value is taken before it gets 8 bits: NNCF's number
 
 
-def read(pictures, px, network):
+def in_a_process(function, *args):
+    """What function(*args) gives in a process of its own, whose memory nothing else has touched."""
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        return pool.submit(function, *args).result()
+
+
+def read(pictures, task):
     """Yield their pixels [1, 3, px, px]."""
-    facts = NETWORKS[network]
+    facts = NETWORKS[task.network]
     for path, _ in pictures:
-        yield normalize(centre_crop(open_picture(path, px), px), facts.mean, facts.std)[None]
+        yield normalize(centre_crop(open_picture(path, task.px), task.px), facts.mean, facts.std)[None]
 
 
-def batches(pictures, px, network):
+def batches(pictures, task):
     """Yield the same as [n, 3, px, px]."""
-    images = read(pictures, px, network)
+    images = read(pictures, task)
     while batch := [*itertools.islice(images, BATCH)]:
         yield onp.concatenate(batch)
+
+
+# ---- Files ----------------------------------------------------------------------------------------------------------
+
+
+def file_of(task, n, form='network.onnx'):
+    """The file with the network of `task` without its output layer, for n pictures at once, in one of FORMS."""
+    file, made = task.folder / 'network.onnx', task.folder / form
+    if not made.exists():
+        in_a_process(make, task, n, file)
+        if form in FORMS:
+            in_a_process(FORMS[form], task, file, made)
+    return made
+
+
+def make(task, n, file):
+    net = utils.pretrained(task.network)
+    net(np.zeros((1, 3, task.px, task.px)))
+    below, _ = frozen.cut(net, 'output')
+    onnx.save(onnx_graph.model_of(below.block, (n, 3, task.px, task.px)), file)
+
+
+def by_nncf(task, file, made):
+    """As OpenVINO makes it 8 bits."""
+    nncf, some = beside_pytorch('nncf'), task.dataset.train[:CALIBRATION]
+    model = nncf.quantize(fast.core().read_model(file), nncf.Dataset(read(some, task)), subset_size=len(some))
+    fast.package().save_model(model, made, compress_to_fp16=False)
+
+
+def by_onnxruntime(task, file, made):
+    """As ONNX Runtime makes it 8 bits."""
+    package, ready = beside_pytorch('onnxruntime.quantization'), file.with_name('ready.onnx')
+
+    class Reader(package.CalibrationDataReader):
+        images = read(task.dataset.train[:CALIBRATION], task)
+
+        def get_next(self):
+            return next(({'data': image} for image in self.images), None)
+
+    package.quant_pre_process(file, ready, skip_symbolic_shape=True)
+    package.quantize_static(ready, made, Reader(), per_channel=True)
+
+
+FORMS = {'openvino_8_bits.xml': by_nncf, 'onnxruntime_8_bits.onnx': by_onnxruntime}
 
 
 def beside_pytorch(name):
@@ -45,29 +97,17 @@ def beside_pytorch(name):
     return importlib.import_module(name)
 
 
-def file_of(task, n):
-    """The file with the network of `task` without its output layer, for n pictures at once."""
-    net = utils.pretrained(task.network)
-    net(np.zeros((1, 3, task.px, task.px)))
-    below, _ = frozen.cut(net, 'output')
-    path = task.folder / 'network.onnx'
-    onnx.save(onnx_graph.model_of(below.block, (n, 3, task.px, task.px)), path)
-    return path
+# ---- Runtimes -------------------------------------------------------------------------------------------------------
 
 
-def openvino(task, precision=None, bits8=False):
+def openvino(task, form='network.onnx', **settings):
     """Pictures one by one, in as many requests as it finds best: its advice for throughput."""
-    file, package = file_of(task, 1), fast.package()
-    nncf = beside_pytorch('nncf') if bits8 else None
-    settings = {'PERFORMANCE_HINT': 'THROUGHPUT'} | ({'INFERENCE_PRECISION_HINT': precision} if precision else {})
+    package, file = fast.package(), file_of(task, 1, form)
 
     def start():
-        model = fast.core().read_model(file)
-        if bits8:
-            some = nncf.Dataset(read(task.dataset.train[:CALIBRATION], task.px, task.network))
-            model = nncf.quantize(model, some, subset_size=CALIBRATION)
-        queue = package.AsyncInferQueue(fast.core().compile_model(model, 'CPU', settings))
-        return lambda pictures: through(queue, read(pictures, task.px, task.network), len(pictures))
+        model = fast.core().compile_model(file, 'CPU', {'PERFORMANCE_HINT': 'THROUGHPUT', **settings})
+        queue = package.AsyncInferQueue(model)
+        return lambda pictures: through(queue, read(pictures, task), len(pictures))
 
     return start
 
@@ -81,44 +121,26 @@ def through(queue, images, n):
 
     queue.set_callback(done)
     for i, image in enumerate(images):
-        queue.start_async({'data': image}, i)
+        queue.start_async({0: image}, i)
     queue.wait_all()
     return onp.stack(rows)
 
 
-def onnxruntime(task, bits8=False):
-    """Pictures in batches; in 8 bits as it is said to be best for networks of convolutions."""
+def onnxruntime(task, form='network.onnx'):
+    """Pictures in batches."""
     from onnxruntime import InferenceSession
 
-    file = file_of(task, 'n')
-    quantization = beside_pytorch('onnxruntime.quantization') if bits8 else None
+    file = file_of(task, 'n', form)
 
     def start():
-        model = in_8_bits(quantization, task, file) if bits8 else file
-        session = InferenceSession(model, providers=['CPUExecutionProvider'])
+        session = InferenceSession(file, providers=['CPUExecutionProvider'])
 
         def run(pictures):
-            parts = [session.run(None, {'data': X})[0] for X in batches(pictures, task.px, task.network)]
-            return onp.concatenate(parts)
+            return onp.concatenate([session.run(None, {'data': X})[0] for X in batches(pictures, task)])
 
         return run
 
     return start
-
-
-def in_8_bits(quantization, task, file):
-    """The file with the same network in 8 bits."""
-
-    class Reader(quantization.CalibrationDataReader):
-        images = read(task.dataset.train[:CALIBRATION], task.px, task.network)
-
-        def get_next(self):
-            return next(({'data': image} for image in self.images), None)
-
-    ready, made = file.with_name('ready.onnx'), file.with_name('8_bits.onnx')
-    quantization.quant_pre_process(file, ready, skip_symbolic_shape=True)
-    quantization.quantize_static(ready, made, Reader(), per_channel=True)
-    return made
 
 
 def pytorch(task, **way):

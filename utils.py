@@ -31,7 +31,8 @@ from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
 from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
 from sources.download import File, fetch
-from sources.weights import check_finite, check_takes, keep_older, not_taken, read_weights, set_weights, weights_of
+from sources.weights import TooFast, check_finite, check_takes, keep_older, not_taken, read_weights
+from sources.weights import set_weights, weights_of
 
 URL, SHA1 = d2l.DATA_HUB['hotdog']
 MIRROR = 'https://apache-mxnet.s3-accelerate.amazonaws.com/gluon/dataset/hotdog.zip'
@@ -395,7 +396,7 @@ def check_labels(y, outputs):
 def check_is_number(result):
     """Raises Problem unless all that came out is finite; what went in was, see forward."""
     if not onp.isfinite(result).all():
-        raise Problem('What the network gives is not a number, since the steps were too large; take a smaller lr.')
+        raise TooFast('What the network gives is not a number, since the steps were too large; take a smaller lr.')
 
 
 def one_behind(results):

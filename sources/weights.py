@@ -89,11 +89,15 @@ def not_taken(net, shape):
     )
 
 
+class TooFast(Problem):
+    """Something is not a number any more, as after too large steps."""
+
+
 def check_finite(arrays):
-    """Raises Problem if one of {name: array} has something in it that is not a number."""
+    """Raises TooFast if one of {name: array} has something in it that is not a number."""
     for name, array in arrays.items():
         if not onp.isfinite(array).all():
-            raise Problem(f'{name} is not a number in some places, as after too large steps; train with a smaller lr.')
+            raise TooFast(f'{name} is not a number in some places, as after too large steps; train with a smaller lr.')
 
 
 def fits(needed, found):

@@ -16,6 +16,7 @@ from arms import ARMS
 from benchmarks import arms as bench
 from benchmarks.table import Table
 from folders import Dataset, Pictures
+from sources.weights import TooFast
 
 PICTURES = [(f'{k}.png', k % 2) for k in range(140)]
 DATASET = Dataset(
@@ -99,6 +100,19 @@ def test_the_mean_of_the_seeds_decides(trained):
     best = {0: {0.03: 0.5, 0.1: 0.75, 0.3: 0.875}, 1: {0.03: 0.875, 0.1: 0.8125, 0.3: 0.5}}
     trained.valid = lambda lr, seed: best[seed][lr]
     assert bench.Bench('similar').climb('fine-tuned', 'all', [0, 1]) == 0.1
+
+
+def test_a_rate_at_which_nothing_is_a_number_any_more_is_a_bad_one(trained):
+    def valid(lr, seed):
+        if lr > 0.1:
+            raise TooFast('too large steps')
+        return peak(0.1)(lr, seed)
+
+    trained.valid = valid
+    assert bench.Bench('similar').climb('fine-tuned', 'all', [0]) == 0.1
+    table = pd.read_csv(bench.OUT, index_col='lr')
+    assert table.valid[0.3] == 0 < table.valid.drop(0.3).min()
+    assert not arms.bits(table.right[0.3], 30).any()
 
 
 def test_equal_rates_end_where_it_is(trained):

@@ -31,8 +31,16 @@ from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
 from sources import MEAN, NETWORKS, STD, build, facts_of, rebuild  # noqa: F401, and MEAN and STD
 from sources.download import File, fetch
-from sources.weights import TooFast, check_finite, check_takes, keep_older, not_taken, read_weights
-from sources.weights import set_weights, weights_of
+from sources.weights import (
+    TooFast,
+    check_finite,
+    check_takes,
+    keep_older,
+    not_taken,
+    read_weights,
+    set_weights,
+    weights_of,
+)
 
 URL, SHA1 = d2l.DATA_HUB['hotdog']
 MIRROR = 'https://apache-mxnet.s3-accelerate.amazonaws.com/gluon/dataset/hotdog.zip'

@@ -86,7 +86,8 @@ def wait(processes, pressed):
     while not all(process.poll() == 0 for name, process in processes if name.startswith('worker')):
         failed = [name for name, process in processes if process.poll()]
         if failed:
-            raise Problem(f'The {failed[0]} died, so all others were ended; mend what it says above, and start again.')
+            name = failed[0].capitalize()
+            raise Problem(f'{name} died, so all others were ended; mend what it says above, and start again.')
         if pressed:
             raise Problem('Stopped, on all machines.')
         time.sleep(0.2)
@@ -120,4 +121,4 @@ if __name__ == '__main__':
     try:
         main(*sys.argv[1:])
     except Problem as problem:
-        sys.exit(str(problem))
+        sys.exit(f'\n{problem}')  # below the bar of a worker

@@ -182,7 +182,7 @@ utils.train(tiny(), Dying() if RANK else examples(40), examples(4), 2, lr=0.1, k
     _, said = process.communicate()
     assert time.time() - float((tmp_path / 'died').read_text()) < 60
     assert process.returncode == 1 and not process.left()
-    assert said.splitlines()[-1].startswith('The worker 1 on 127.0.0.2 died, so all others were ended;')
+    assert said.splitlines()[-1].startswith('Worker 1 on 127.0.0.2 died, so all others were ended;')
     assert 'Traceback' not in said
 
 

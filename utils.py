@@ -253,7 +253,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patien
         if store:
             begin_together(net, trainer, train_iter, store)
         total = num_epochs * len(train_iter) if hasattr(train_iter, '__len__') else None  # None: a bar without an end
-        with tqdm(total=total, desc='training', unit='batch', leave=False, disable=workers.RANK > 0) as bar:
+        with tqdm(total=total, desc='training', unit='batch', leave=False) as bar:
             for epoch in range(1, num_epochs + 1):
                 row = train_epoch(net, trainer, train_iter, bar)
                 workers.average_statistics(store, net)

@@ -62,6 +62,8 @@ def free_port(address):
 def start(role, i, address, shared, file):
     """The i-th process of that role: (what it is called, the process), in a group of its own."""
     own = {'DMLC_ROLE': role, 'DMLC_TASK_ID': i, 'DMLC_NODE_HOST': address}  # DMLC_: ps-lite's names
+    if i:
+        own['TQDM_DISABLE'] = 1  # one bar is enough
     variables = [f'{name}={value}' for name, value in (shared | own).items()]
     command = ['env', *variables, sys.executable, '-c', WORK if role == 'worker' else SERVE, str(file)]
     if address != shared['DMLC_PS_ROOT_URI']:

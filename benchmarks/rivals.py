@@ -50,6 +50,7 @@ from sources import NETWORKS
 OUT = Path(__file__).resolve().with_name('rivals.csv')
 BOX, LAST_STAGE = 'resnet18_v2', 'stage4'
 BATCH, EPOCHS = 32, 5
+BOOK = "PyTorch, the book's recipe"
 PACKAGES = {'torch': 'torch==2.13.0', 'timm': 'timm', 'nncf': 'nncf', 'ml_dtypes': 'ml_dtypes==0.5.1'}
 
 
@@ -59,13 +60,10 @@ class Task(NamedTuple):
     data: str
     dataset: Dataset
     px: int
+    lr: float
     network: str
     seed: int
     folder: Path
-
-    @property
-    def lr(self):
-        return parameters()['lr']['fine-tuned']
 
 
 # ---- Ours: each gives a function, {valid and test accuracy} of what is timed ----------------------------------------
@@ -184,7 +182,7 @@ TWICE = 'first', 'second'
 
 
 def rows(networks):
-    yield Row("PyTorch, the book's recipe", BOX, pytorch)
+    yield Row(BOOK, BOX, pytorch)
     for name, way in ways().items():
         yield Row(f'PyTorch at its best: {name}', BOX, partial(pytorch, **way))
     yield Row('ours, whole network', BOX, whole_network)
@@ -263,7 +261,7 @@ def summary(found, num_pictures):
     """A table with a line for each row: what of its runs is in the middle, how far they lie apart; the book's is 1."""
     runs = found.groupby(['what', 'network', 'time'], sort=False)
     lines = runs.seconds.agg(['median', 'min', 'max', 'count'])
-    lines['share'] = lines['median'] / lines['median'][found.what.iloc[0]].iloc[0]
+    lines['share'] = lines['median'] / lines['median'][BOOK].iloc[0]
     lines = lines.join(runs[['valid', 'test', 'before_mib', 'peak_mib']].median())
     both = lines['median'].unstack('time')
     pace = num_pictures / (both['first'] - both['second'])  # the second time nothing is computed
@@ -291,10 +289,10 @@ def main():
     dataset = utils.find_data(args.data)
     same = {'px': args.px, **data_facts(args.data, dataset), 'processor': processor()}
     table = Table(OUT, ['what', 'network', 'time', 'run', *same])
-    some = [*rows(args.networks)]
+    some, facts = [*rows(args.networks)], (args.data, dataset, args.px, parameters()['lr']['fine-tuned'])
     for run in range(args.runs):
         for row in some:
-            measure(table, row, same | {'run': run}, args.data, dataset, args.px)
+            measure(table, row, same | {'run': run}, *facts)
         some = fastest(table, some, same)
     print(summary(table.rows(**same), sum(len(dataset[split]) for split in SPLITS)).to_string())
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import contents, fill
 
 import utils
-from benchmarks import cut_rates, difficulty, mutants, mutations, rates
+from benchmarks import difficulty, mutants, mutations, rates
 from files import ROOT
 
 HERE = ROOT / 'benchmarks'
@@ -24,7 +24,7 @@ COMMANDS = sorted({path.stem for path in HERE.glob('*.py') if '__main__' in path
 
 
 def test_they_are_all_here():
-    assert {'arms', 'costs', 'rates', 'cut_rates', 'difficulty', 'rivals', 'speed', 'mutants'} <= {*COMMANDS}
+    assert {'arms', 'costs', 'rates', 'difficulty', 'rivals', 'speed', 'mutants'} <= {*COMMANDS}
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -83,40 +83,16 @@ def defined(tree):
     return stored | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def literal(tree, name):
-    """The value that code gives to a name, if it is written out."""
-    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
-    (value,) = [node.value for node in assigned if getattr(node.targets[0], 'id', None) == name]
-    return ast.literal_eval(value)
-
-
 def taken(module):
-    """What a module takes out of the names of a notebook: names['...']."""
+    """What a module takes out of the names of a notebook: names['...'] or self.names['...']."""
     found = [node for node in ast.walk(ast.parse((HERE / module).read_text())) if isinstance(node, ast.Subscript)]
-    return {node.slice.value for node in found if getattr(node.value, 'id', None) == 'names'}
+    of_names = [node for node in found if 'names' in (getattr(node.value, kind, None) for kind in ('id', 'attr'))]
+    return {node.slice.value for node in of_names if isinstance(node.slice, ast.Constant)}
 
 
-def test_notebook_03_defines_what_is_taken_from_it():
-    assert len(taken('cut_rates.py')) > 3
-    assert taken('cut_rates.py') <= defined(code_of('03', 'rates'))
-
-
-def test_an_experiment_is_called_as_notebook_03_has_it():
-    tree = code_of('03', 'rates')
-    functions = {
-        node.name: [arg.arg for arg in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)
-    }
-    assert functions['experiment'] == ['case', 'dataset', 'lr', 'seed', 'cut', 'scratch', 'live']
-    assert functions['dataset_of'] == ['case', 'seed']
-    results = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)]
-    keys = [{key.value for key in node.value.keys if isinstance(key, ast.Constant)} for node in results]
-    assert any({'valid', 'seconds'} <= some for some in keys)
-
-
-def test_the_arms_are_those_of_notebook_03():
-    tree = code_of('03')
-    cases, arms = literal(tree, 'guess'), literal(tree, 'arms')
-    assert len(cut_rates.all_arms({'guess': cases, 'arms': arms, 'cuts': literal(tree, 'cuts')})) == 4 * 5 + 6
+@pytest.mark.parametrize('module', ['heads.py', 'headlines.py'])
+def test_notebook_02_defines_what_is_taken_from_it(module):
+    assert {'recipes'} < taken(module) <= defined(code_of('02', 'table'))
 
 
 # ---- What was measured ----------------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ python -m benchmarks.answers 01 | 02 | 03 [--seeds 10]
 Runs exercises/NN_*.ipynb, with our solutions, once for each seed, and writes benchmarks/answers.csv: every accuracy
 that a check compares with what others got (it takes those of seeds 0 to 4), a row `refused` for each check, and rows
 `think` with what our answers to the questions under *Think* and *To go on* say. A run that is stopped goes on where it
-was.
+was. Another kind of processor rounds differently; this is MXNet as on one that has AVX2 at most, with a cache of its own:
+
+HOTDOG_BUILD=build/avx2 DNNL_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \\
+    python -m benchmarks.answers 01 --seeds 5
 """
 
 import argparse
@@ -21,6 +24,8 @@ from benchmarks.table import Table
 from exercises import checks
 from files import ROOT
 from problem import Problem
+
+INSTRUCTIONS = os.environ.get('DNNL_MAX_CPU_ISA', 'all')  # of the processor, which MXNet may use
 
 
 def cells(number):
@@ -122,7 +127,7 @@ def main():
     parser.add_argument('notebook', choices=['01', '02', '03'])
     parser.add_argument('--seeds', type=int, default=10, help='how many')
     args = parser.parse_args()
-    number, same = args.notebook, {'parameters': parameters(args.notebook)}
+    number, same = args.notebook, {'instructions': INSTRUCTIONS, 'parameters': parameters(args.notebook)}
     table = Table(checks.MEASURED, checks.SETTINGS)
     for seed in range(args.seeds):
         if table.rows(exercise=f'{int(number)}a', what='refused', seed=seed, **same).empty:

@@ -25,7 +25,8 @@ from files import ROOT
 from problem import Problem
 
 CHECKS = {}  # {name of an exercise: the function that looks at its answers and returns what to say if they are right}
-MEASURED, SETTINGS = ROOT / 'benchmarks' / 'answers.csv', ['exercise', 'what', 'seed', 'parameters']
+MEASURED = ROOT / 'benchmarks' / 'answers.csv'
+SETTINGS = ['exercise', 'what', 'seed', 'instructions', 'parameters']
 BLOCKS = 13  # of `features` of the source network
 SLACK = 0.01  # an accuracy may be off by that, since processors round differently
 
@@ -191,7 +192,8 @@ def first_fall(table, fall=0.05):
 
 @functools.cache
 def limits(name, what):
-    """Between which an accuracy must lie: twice the prediction interval of one run, after those of five seeds.
+    """Between which an accuracy must lie: twice the prediction interval of one run, after those of five seeds, on
+    processors of two kinds.
 
     Twice, since once would refuse one right answer of 20. Raises Problem if nothing was measured.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from files import hash_of
+from known import Known
 from pictures import readable
 from problem import Problem, first_names, say
 
@@ -204,15 +204,15 @@ def only_folders(folder):
 
 def check_files(part, files, content):
     """The (path, class number) of `files` that can be read; the others are named. `content` gets the hash of each."""
-    for path, _ in tqdm(files, desc='checking pictures', leave=False):
-        with contextlib.suppress(OSError):  # it may vanish meanwhile
-            if readable(path):
-                content[path] = hash_of(path)
-    bad = [path.relative_to(part) for path, _ in files if path not in content]
+    with Known() as known:
+        for path, _ in tqdm(files, desc='checking pictures', leave=False):
+            with contextlib.suppress(OSError):  # it may vanish meanwhile
+                content[path] = known.hash_of_picture(path)
+    bad = [path.relative_to(part) for path, _ in files if not content.get(path)]
     if bad:
         why = "since they can't be read as pictures"
         say(f'{len(bad)} of {len(files)} files in {part} are skipped, {why}: {first_names(bad)}')
-    return [(path, i) for path, i in files if path in content]
+    return [(path, i) for path, i in files if content.get(path)]
 
 
 def check_counts(folder, classes, splits):

@@ -40,7 +40,8 @@ import fast
 import heads
 import pictures as reading
 import utils
-from files import BUILD, hash_of, user_path
+from files import BUILD, user_path
+from known import Known
 from problem import (
     Problem,
     check_classes,
@@ -235,7 +236,8 @@ class Below:
 
     def name(self, pictures, px, views):
         """A text for each different thing that it may give: who asks for the same again finds it."""
-        contents = [content(path) for path, _ in pictures]
+        with Known() as known:
+            contents = [content(path, known) for path, _ in pictures]
         names = [user_path(path).name for path, _ in pictures] if views else []  # they decide how a view is cropped
         colours = [float(value) for value in [*self.mean, *self.std]]
         return fingerprint(contents, names, self.key, colours, int(px), int(views), reading.code())
@@ -373,10 +375,10 @@ def fingerprint(*parts):
     return hashlib.sha1(repr(parts).encode('utf8', 'surrogateescape')).hexdigest()
 
 
-def content(path):
+def content(path, known):
     """A hash of what is in the file. Raises Problem."""
     try:
-        return hash_of(user_path(path))
+        return known.hash_of(user_path(path))
     except OSError as error:
         raise Problem(f"{path} can't be read ({error.strerror}); run find_data again, or get it back.") from None
 

@@ -35,6 +35,7 @@ from sklearn.preprocessing import StandardScaler
 
 import classifier
 import frozen
+import known
 import utils
 from benchmarks import runtimes
 from benchmarks.facts import data_facts, has_bfloat16, processor
@@ -224,7 +225,7 @@ def measured(recipe, task):
     """{column: value} of a row; to be run in a process of its own."""
     os.environ['TORCHINDUCTOR_CACHE_DIR'] = str(task.folder)  # or it would find what it compiled before
     set_start_method('fork', force=True)  # of PyTorch's workers, as is usual on Linux
-    frozen.CACHE = task.folder
+    frozen.CACHE, known.FILE = task.folder, task.folder / 'known.sqlite'
     run = recipe(task)
     before, started = peak(), time.time()
     found = run()

@@ -16,7 +16,7 @@ import pytest
 from helpers import contents, fill, sentence
 from PIL import Image
 
-import folders
+import known
 import utils
 from folders import SPLITS, Dataset, Pictures
 from problem import Problem
@@ -262,7 +262,7 @@ def test_what_can_not_be_read_is_counted_and_named(tmp_path, capsys, monkeypatch
     for k in range(30):
         make(tmp_path / 'hotdog' / f'bad {k:02}.jpg')
     if kind == 'vanishes':
-        monkeypatch.setattr(folders, 'readable', lambda path: 'bad' not in path.name or path.unlink() is None)
+        monkeypatch.setattr(known.pictures, 'readable', lambda path: 'bad' not in path.name or path.unlink() is None)
     capsys.readouterr()
     signal.alarm(20)  # whoever opens a pipe waits for ever
     assert find_data(tmp_path) == right

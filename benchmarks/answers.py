@@ -5,7 +5,7 @@ python -m benchmarks.answers 01 | 02 | 03 [--seeds 10]
 Runs exercises/NN_*.ipynb, with our solutions, once for each seed, and writes benchmarks/answers.csv: every accuracy
 that a check compares with what others got (it takes those of seeds 0 to 4), a row `refused` for each check, and rows
 `think` with what our answers to the questions under *Think* and *To go on* say. A run that is stopped goes on where it
-was. Another kind of processor rounds differently; this is MXNet as on one that has AVX2 at most, with a cache of its own:
+was. Another kind of processor rounds differently; this is MXNet as on one with AVX2 at most, with a cache of its own:
 
 HOTDOG_BUILD=build/avx2 DNNL_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \\
     python -m benchmarks.answers 01 --seeds 5

@@ -10,8 +10,8 @@ seconds  from picture files to features, when nothing else runs: benchmarks/sour
 tiny     top-1 among the 200 classes of Tiny ImageNet's 10,000 validation pictures, at each source's usual px (SAMPLES
          has a picture of each of ImageNet's classes, see data/make/pretrain/pack.py): benchmarks/sources_tiny.csv
 
-The sources are those in the box and in packages, those downloaded that are there, and networks of random weights. A run
-that is stopped goes on.
+The sources are those in the box and in packages, those downloaded that are there, and networks of random weights; of
+digits also the dots of the files as they are. A run that is stopped goes on.
 """
 
 import argparse
@@ -23,6 +23,9 @@ from statistics import median
 import mended_mxnet
 
 import numpy as onp
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import arms
 import frozen
@@ -31,6 +34,7 @@ from benchmarks.arms import hex_of
 from benchmarks.facts import data_facts
 from benchmarks.table import Table
 from classifier import Features, Task
+from folders import SPLITS
 from problem import Problem
 from sources import NETWORKS, is_here
 
@@ -77,6 +81,10 @@ def heads(data):
                 some = arms.some_of(dataset, per_class, seed)
                 recipe = functools.partial(fitted, net, known, some, px)
                 table.measure({'network': network, 'px': px, 'seed': seed, **same}, recipe)
+    if data == 'digits':
+        for seed in SEEDS:
+            recipe = functools.partial(without_network, arms.some_of(dataset, per_class, seed))
+            table.measure({'network': 'no network, the dots', 'px': 8, 'seed': seed, **same}, recipe)
 
 
 def fitted(net, known, dataset, px):
@@ -85,6 +93,15 @@ def fitted(net, known, dataset, px):
     valid = frozen.fit(known, above, dataset, px).valid.max()
     scores = above(utils.np.array(known.features(dataset.test, px))).asnumpy()
     return {'valid': valid, 'right': hex_of(scores.argmax(1) == frozen.labels_of(dataset.test))}
+
+
+def without_network(dataset):
+    """{column: value} of a head on the grey dots of the files, C chosen as frozen.fit does it."""
+    X = {split: onp.array([onp.asarray(Image.open(path)).ravel() for path, _ in dataset[split]]) for split in SPLITS}
+    y = {split: frozen.labels_of(dataset[split]) for split in SPLITS}
+    heads = [make_pipeline(frozen.OneScale(), LogisticRegression(C=C, max_iter=10000)) for C in frozen.STRENGTHS]
+    best = max(heads, key=lambda head: head.fit(X['train'], y['train']).score(X['valid'], y['valid']))
+    return {'valid': best.score(X['valid'], y['valid']), 'right': hex_of(best.predict(X['test']) == y['test'])}
 
 
 # ---- What they cost -------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Arrays of float32 on disk, each computed once: a folder that holds so many bytes, from which what is old goes."""
 
 import contextlib
+import fcntl
+import io
 import math
 import os
 import re
@@ -10,7 +12,7 @@ import time
 
 import numpy as onp
 
-from files import whole
+from files import check_no_folder, whole
 from problem import say
 
 CAP = 2 * 10**9  # bytes that the folder may hold
@@ -18,13 +20,14 @@ DAY = 24 * 3600
 NAME = r'[0-9a-f]{40}\.npy'  # of a file in it
 
 
-def keep(path, shape, parts):
-    """Write the array of `shape` that comes in `parts` to `path`, and return it; None if it can't be kept."""
+def keep(path, shape, rows_from):
+    """Write the array of `shape` to `path`, and return it; None if it can't be kept. rows_from(i) yields row i, ..."""
     try:
         make_room(path.parent, size_of(shape))
-        write_array(path, shape, parts)
+        write_array(path, shape, rows_from)
         make_room(path.parent, 0)  # of what another process wrote meanwhile
     except OSError as error:
+        removed(path)  # the disk may not have taken all of it
         say(
             f'What the frozen part gives is not kept, but computed anew each time ({error}); free some space, cut '
             'later or take fewer pictures to have it once.'
@@ -90,9 +93,55 @@ def removed(path):
     return False
 
 
-def write_array(path, shape, parts):
-    """Write the array of `shape` that comes in `parts` to `path`: whole or not at all, and never all in memory."""
-    with whole(path) as partial, open(partial, 'wb') as file:
-        onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
-        for part in parts:
-            file.write(part.tobytes())
+def write_array(path, shape, rows_from):
+    """Write the array of `shape` to `path`: whole or not at all, and never all in memory.
+
+    What a run that was stopped has written is not computed again. Raises OSError.
+    """
+    check_no_folder(path)
+    partial = path.with_name(f'{path.name}.begun.partial')
+    with open(partial, 'a+b') as file:
+        if not is_ours_alone(file, partial):
+            return write_beside(path, shape, rows_from)
+        try:
+            append(file, shape, rows_from)
+            partial.replace(path)
+        except OSError:
+            removed(partial)
+            raise
+
+
+def write_beside(path, shape, rows_from):
+    """The same where another process is writing: whoever is first need not wait, nor does who is second."""
+    with whole(path) as partial, open(partial, 'a+b') as file:
+        append(file, shape, rows_from)
+
+
+def is_ours_alone(file, path):
+    """Whether no other process writes to the file, and none has given it another name since it was opened."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except OSError:  # or there are no locks on this disk
+        return False
+
+
+def append(file, shape, rows_from):
+    """Write those rows to a file that are not in it."""
+    size, head = size_of(shape[1:]), header(shape)
+    file.seek(0)
+    if file.read(len(head)) != head:
+        file.truncate(0)
+        file.write(head)
+    num_rows = (file.seek(0, os.SEEK_END) - len(head)) // size
+    file.truncate(len(head) + num_rows * size)  # the last one may not be whole
+    for row in rows_from(num_rows):
+        file.write(row.tobytes())
+    file.flush()
+
+
+def header(shape):
+    """The bytes that come before the numbers."""
+    file = io.BytesIO()
+    onp.lib.format.write_array_header_1_0(file, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
+    return file.getvalue()

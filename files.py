@@ -30,11 +30,16 @@ def label_of(data):
     return f'{path.name[:100]}-{hashlib.sha1(os.fsencode(path)).hexdigest()[:4]}'
 
 
+def check_no_folder(path):
+    """Raises FileExistsError if something is there that is no file."""
+    if os.path.lexists(path) and not path.is_file():
+        raise FileExistsError(f'{path.name} is no file, but a folder or device')
+
+
 @contextlib.contextmanager
 def whole(path):
     """A path to write to, which becomes `path` if all goes well and is removed if not: whole or not at all."""
-    if os.path.lexists(path) and not path.is_file():
-        raise FileExistsError(f'{path.name} is no file, but a folder or device')
+    check_no_folder(path)
     handle, partial = tempfile.mkstemp('.partial', f'{path.name[:60]}.', path.parent)  # a name that nobody else has
     os.close(handle)
     partial = Path(partial)

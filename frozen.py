@@ -232,7 +232,9 @@ class Below:
             return X
         if self.runtime and not self.compiled_for((3, px, px)):
             return self.kept(pictures, px, views)  # what MXNet gives has a name of its own
-        return cache.keep(path, shape, self.outputs(pictures, px, views, self.rows(pictures, views)))
+        return cache.keep(
+            path, shape, lambda first: self.outputs(pictures, px, views, self.rows(pictures, views, first))
+        )
 
     def name(self, pictures, px, views):
         """A text for each different thing that it may give: who asks for the same again finds it."""
@@ -246,9 +248,10 @@ class Below:
         """Yield what it gives for each of the rows."""
         return self.through(self.images(pictures, px, views, rows), (3, px, px))
 
-    def rows(self, pictures, views):
-        """The numbers of all rows, with a bar: all pictures, then all in their next view, and so on."""
-        return tqdm(range(len(pictures) * max(views, 1)), 'frozen part', unit='picture', leave=False)
+    def rows(self, pictures, views, first=0):
+        """The numbers of the rows from `first` on, with a bar: all pictures, then all in their next view, and so on."""
+        n = len(pictures) * max(views, 1)
+        return tqdm(range(first, n), 'frozen part', n, initial=first, unit='picture', leave=False)
 
     def pixels(self, pictures, px, views, rows):
         """[n, 3, px, px]: the pixels of the rows."""

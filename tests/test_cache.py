@@ -1,9 +1,10 @@
 """The cache of the frozen part: what is asked again is there, anything else is computed; it never stops the work."""
 
 import copy
+import fcntl
 import io
+import itertools
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -192,30 +193,72 @@ def test_a_file_that_is_edited_without_a_restart(pictures, cache, tmp_path):
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_run_leaves_nothing(below, pictures, cache, monkeypatch, error):
-    def fails(image, mean, std):
+def test_an_interrupted_run_goes_on_where_it_was(below, pictures, cache, ran, expected, monkeypatch, error):
+    original = frozen.Below.through
+
+    def stops(self, images, shape):
+        yield from itertools.islice(original(self, images, shape), 5)
         raise error
 
-    monkeypatch.setattr(reading, 'normalize', fails)
-    with pytest.raises(error):
-        below.features(pictures, PX)
-    assert not list(cache.iterdir())
-
-
-def test_a_killed_run_leaves_no_half_file_and_its_rest_goes_in_time(below, pictures, cache):
-    cache.mkdir()
-    name = 'a' * 40 + '.npy'
-
-    def parts():
-        yield onp.ones((1, 5), 'f4')
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        write_array(cache / name, (2, 5), parts())
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen.Below, 'through', stops)
+        with pytest.raises(error):
+            below.features(pictures, PX)
     (rest,) = cache.iterdir()
-    assert rest.name.endswith('.partial')
+    assert rest.name.endswith('.partial') and len(ran) == 5
+    assert onp.allclose(below.features(pictures, PX), expected, atol=1e-5)
+    assert len(ran) == 12 and [path.suffix for path in cache.iterdir()] == ['.npy']
+
+
+ROWS = onp.arange(12, dtype='f4').reshape(4, 3)
+NAME = 'a' * 40 + '.npy'
+
+
+@pytest.mark.parametrize('rest, first', [(0, 0), (50, 0), (128, 0), (139, 0), (140, 1), (175, 3), (176, 4)])
+def test_whole_rows_of_a_killed_run_are_kept(cache, rest, first):
+    """There are 128 bytes before the rows, and 12 in each."""
+    cache.mkdir()
+    (cache / f'{NAME}.begun.partial').write_bytes(npy(ROWS)[:rest])
+    asked = []
+    write_array(cache / NAME, ROWS.shape, lambda i: asked.append(i) or ROWS[i:])
+    assert asked == [first] and contents(cache).keys() == {cache / NAME}
+    assert (cache / NAME).read_bytes() == npy(ROWS)
+
+
+def test_what_is_no_begun_array_is_begun_anew(cache):
+    cache.mkdir()
+    (cache / f'{NAME}.begun.partial').write_bytes(npy(ROWS[:3]))
+    write_array(cache / NAME, ROWS.shape, lambda i: ROWS[i:])
+    assert (cache / NAME).read_bytes() == npy(ROWS)
+
+
+@pytest.mark.parametrize('done', [False, True])
+def test_another_process_writes_the_same(cache, monkeypatch, done):
+    """It is still writing, or gives the file its name after we have opened it."""
+    cache.mkdir()
+    partial = cache / f'{NAME}.begun.partial'
+    partial.write_bytes(npy(ROWS) if done else npy(ROWS)[:150])
+    lock, other = fcntl.flock, partial.open('rb')
+    lock(other, fcntl.LOCK_EX)
+
+    def late(file, how):
+        if done and partial.exists():
+            other.close()
+            partial.rename(cache / NAME)
+        return lock(file, how)
+
+    monkeypatch.setattr(fcntl, 'flock', late)
+    write_array(cache / NAME, ROWS.shape, lambda i: ROWS[i:])
+    assert (cache / NAME).read_bytes() == npy(ROWS)
+    assert done or partial.read_bytes() == npy(ROWS)[:150]
+    assert len(contents(cache)) == 2 - done
+    other.close()
+
+
+def test_the_rest_of_a_killed_run_goes_in_time(below, pictures, cache):
+    cache.mkdir()
+    rest = cache / f'{NAME}.begun.partial'
+    rest.touch()
     below.features(pictures, PX)
     assert rest.exists()  # somebody may be writing it
     os.utime(rest, (time.time() - 25 * 3600,) * 2)

@@ -3,12 +3,14 @@
 import json
 import re
 import subprocess
+import time
 
 import mended_mxnet
 
 import numpy as onp
 import onnxruntime
 import pandas as pd
+import psutil
 import pytest
 from helpers import contents, red_and_blue, sentence, tiny
 from PIL import Image
@@ -19,6 +21,7 @@ import report
 import sources
 import utils
 from commands import classify, label
+from folders import Dataset, Pictures
 from pictures import open_picture
 
 FILES = ['classifier.onnx', 'classifier.safetensors', 'labels.txt', 'predict.py', 'report.html']
@@ -72,6 +75,46 @@ def test_make_hands_on_any_name_as_it_is(tmp_path, name):
 def test_minutes_that_are_none_are_one_sentence(monkeypatch, minutes):
     monkeypatch.setenv('MINUTES', minutes)
     assert sentence(classify.main).startswith(f"MINUTES is '{minutes}'")
+
+
+def of_sizes(train, valid, test, num_classes=2):
+    classes = [str(i) for i in range(num_classes)]
+    return Dataset(classes, *(Pictures([('x.png', 0)] * n, classes) for n in (train, valid, test)))
+
+
+def test_how_long_it_takes_counts_every_part():
+    """Fitting grows with pictures and classes; the report shows some mistakes, however large test is."""
+    few = classify.foretold(of_sizes(50, 20, 10), 0)
+    assert classify.foretold(of_sizes(50, 20, 14), 0) - few == pytest.approx(4 * classify.SHOW)
+    many = classify.foretold(of_sizes(50, 20, report.MOST), 0)
+    assert many == classify.foretold(of_sizes(50, 20, 1000), 0) > few > 0
+    assert classify.foretold(of_sizes(50, 20, 10, 6), 0) - few == pytest.approx(4 * 70 * classify.FIT)
+    assert classify.foretold(of_sizes(50, 20, 10), 0.5) - few == pytest.approx(0.5 * 80)
+
+
+# Pictures, classes; seconds through the source network, until the head was there, and of the whole command: README's
+# five folders, once each on idle cores
+TIMED = [
+    ((1594, 406, 800), 2, 21, 20, 35.4),
+    ((2226, 717, 727), 5, 26, 33, 51.9),
+    ((194, 153, 51), 2, 3, 4, 12.8),
+    ((873, 256, 270), 2, 10, 10, 17.9),
+    ((1233, 429, 400), 10, 13, 28, 44.1),
+]
+
+
+@pytest.mark.parametrize('sizes, num_classes, through, head, whole', TIMED)
+def test_how_long_it_took(sizes, num_classes, through, head, whole):
+    """It is more than the head took, and less than the whole, to which the start belongs."""
+    assert head < classify.foretold(of_sizes(*sizes, num_classes), through / sum(sizes)) < whole
+
+
+def test_what_comes_is_said_with_what_was_so_far(monkeypatch, capsys):
+    monkeypatch.setattr(classifier, 'pace', lambda source, pictures: 1.0)
+    monkeypatch.setattr(psutil.Process, 'create_time', lambda self: time.time() - 3600)
+    classify.say_what_comes(of_sizes(200, 50, 50), 10)
+    said = capsys.readouterr().out
+    assert said.startswith('2 classes, 200 for train, 50 for valid, 50 for test: about 65 min in all, and up to 10 min')
 
 
 @pytest.mark.slow

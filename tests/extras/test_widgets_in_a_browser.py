@@ -41,9 +41,16 @@ answers = utils.predictions(net, utils.batches(foods.valid[::20], net, 64, 32))
     'widgets.teach(source, 64, foods)',
     'widgets.ask(net)',
     'widgets.threshold(*answers, foods.classes)',
+    'widgets.call_them(foods.valid[::100], 64, [0, 0, 0, 0], foods.classes)',
 ]
-KNOB, TEACH, ASK, THRESHOLD = range(1, 5)
-SENTENCES = 'Turn the knob: ', 'Teach it live: ', 'Ask it about a picture of your own: ', 'How sure it must be: '
+KNOB, TEACH, ASK, THRESHOLD, GAME = range(1, 6)
+SENTENCES = (
+    *('Turn the knob: ', 'Teach it live: ', 'Ask it about a picture of your own: ', 'How sure it must be: '),
+    '4 pictures to call yourself; run this cell to begin.',
+)
+# Those of notebook 05 that its widgets need, and one that makes the pictures few
+OWN_PHOTOGRAPHS = ['c01', 'c03', 'c11', 'few', 'c40', 'c42', 'c43', 'c45', 'c114']
+FEW = 'dataset = dataset._replace(train=dataset.train[::10], valid=dataset.valid[::4], test=dataset.test[::100])'
 
 
 def chromium():
@@ -54,9 +61,9 @@ def chromium():
     return shutil.which('chromium')
 
 
-def write(folder, name, outputs=(), first=CELLS[0]):
-    """A notebook of the cells."""
-    cells = [v4.new_code_cell(source.strip()) for source in [first, *CELLS[1:]]]
+def write(folder, name, sources, outputs=()):
+    """A notebook of cells."""
+    cells = [v4.new_code_cell(source.strip()) for source in sources]
     for cell, some in zip(cells, outputs):
         cell.outputs = some
     kernel = {'name': 'python3', 'display_name': 'Python 3', 'language': 'python'}
@@ -67,7 +74,7 @@ def write(folder, name, outputs=(), first=CELLS[0]):
 def lab(tmp_path_factory):
     """(folder, address) of a JupyterLab as `make lab` starts it, with a notebook in it."""
     folder = tmp_path_factory.mktemp('lab')
-    write(folder, 'widgets.ipynb')
+    write(folder, 'widgets.ipynb', CELLS)
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -121,10 +128,14 @@ def page(lab, browser):
     """The page of the notebook, all of whose cells have run."""
     _, address = lab
     page = opened(browser, address, 'widgets.ipynb')
+    run_all(page)
+    return page
+
+
+def run_all(page):
     page.get_by_text('Run', exact=True).first.click()
     page.get_by_text('Run All Cells', exact=True).click()
     page.get_by_text('are called right').wait_for()
-    return page
 
 
 def cell(page, number):
@@ -222,6 +233,39 @@ def test_the_threshold_moves_the_matrix(page):
     sees(threshold, '0 of 20 are called hotdog')
 
 
+def test_pictures_are_called_by_hand(page):
+    """The first two are hot dogs, the others are not; the network called all of them hot dogs."""
+    game = cell(page, GAME)
+    sees(game, 'Picture 1 of 4: what is it?')
+    for key in '1221':
+        game.get_by_role('button', name='1 hotdog').focus()
+        page.keyboard.press(key)
+    sees(game, 'You called 2 of 4 right, the network 2.')
+    expect(game.get_by_text('network: right')).to_have_count(2)
+    expect(game.locator('img')).to_have_count(4)
+
+
+def test_own_photographs(lab, browser, tmp_path):
+    """Notebook 05's own cells, on few pictures: its network has a fitted head, and is softened."""
+    folder, address = lab
+    cells = {one.id: one.source for one in nbformat.read(ROOT / 'notebooks' / '05_your_own_photographs.ipynb', 4).cells}
+    here = f'import os\nos.chdir({str(ROOT / "notebooks")!r})'
+    write(folder, '05.ipynb', [here, *((cells | {'few': FEW})[name] for name in OWN_PHOTOGRAPHS)])
+    page = opened(browser, address, '05.ipynb')
+    run_all(page)
+    threshold, ask = (cell(page, 1 + OWN_PHOTOGRAPHS.index(name)) for name in ('c45', 'c114'))
+    move(page, threshold, 'Home')
+    sees(threshold, '100 of 100 are called hotdog')
+    threshold.locator('select').select_option('not-hotdog')
+    sees(threshold, '100 of 100 are called not-hotdog')
+    (tmp_path / 'notes.jpg').write_text('no picture')
+    upload(page, ask, 'upload', [*some_pictures(1), tmp_path / 'notes.jpg'])
+    sees(ask, "notes.jpg can't be read as a picture")
+    expect(ask.locator('img')).to_have_count(2)
+    expect(ask.get_by_text('not-hotdog')).to_be_visible()
+    assert all(url.startswith((address, 'data:', 'blob:', 'ws://127.0.0.1')) for url in page.asked)
+
+
 def test_nothing_is_asked_of_the_outside(page, lab):
     _, address = lab
     assert page.asked and all(url.startswith((address, 'data:', 'blob:', 'ws://127.0.0.1')) for url in page.asked)
@@ -238,7 +282,7 @@ def test_where_no_kernel_answers_there_are_sentences(page, lab, browser):
         if outputs[THRESHOLD]:
             break
         time.sleep(1)
-    write(folder, 'other.ipynb', outputs, first='1')
+    write(folder, 'other.ipynb', ['1', *CELLS[1:]], outputs)
     other = opened(browser, address, 'other.ipynb')
     for sentence in SENTENCES:
         expect(other.get_by_text(sentence)).to_be_visible()

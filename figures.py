@@ -193,7 +193,7 @@ def plot_means(ax, values, name, color, style='-'):
     """A line through the means of {place: what the seeds gave}, and a dot for each seed."""
     places = [place for place, some in values.items() for _ in some]
     ax.plot(list(values), [onp.mean(some) for some in values.values()], style, color=color, lw=3, label=name)
-    ax.plot(places, [value for some in values.values() for value in some], 'o', color=color, ms=4, alpha=0.6)
+    ax.plot(places, [value for some in values.values() for value in some], 'o', color=color, ms=7, alpha=0.6)
 
 
 def plot_arms(ax, values, guess=None):

@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision
 
 import figures
 import utils
-from classifier import accuracy, look_alikes, probably_wrong, softened
+from classifier import accuracy, look_alikes, probably_wrong, softened, temperature
 from files import ROOT
 from frozen import labels_of
 from pictures import centre_crop, open_picture
@@ -52,14 +52,16 @@ def is_uneven(labels):
 
 def steps(rows):
     """A table of what was tried."""
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).rename(columns={'valid': 'right'})
     return table.assign(seconds=table.seconds.round().astype(int), kept=table.kept.map({True: 'yes', False: 'no'}))
 
 
 def by_class(dataset, log_p, labels):
     """A table with a row for each class, the worst first: its pictures, precision, recall."""
     numbers = range(len(dataset.classes))
-    precision, recall, _, _ = precision_recall_fscore_support(labels, log_p.argmax(1), labels=numbers, zero_division=0)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        labels, log_p.argmax(1), labels=numbers, zero_division=onp.nan
+    )
     counts = {s: onp.bincount(labels_of(dataset[s]), minlength=len(numbers)) for s in ('train', 'valid', 'test')}
     table = pd.DataFrame({'class': dataset.classes, **counts, 'found': recall, 'right where named': precision})
     return table.sort_values('found', kind='stable')
@@ -86,7 +88,7 @@ def confusion(log_p, labels, classes):
 def left_to_it(log_p, labels):
     """A table: if only those are left to it of which it is that sure, how many are they, and how many of them right?"""
     sure, right = onp.exp(log_p.max(1)), log_p.argmax(1) == labels
-    rows = [{'at least so sure': level, 'pictures': (sure >= level).mean()} for level in LEVELS]
+    rows = [{'at least so sure': level, 'share of pictures': (sure >= level).mean()} for level in LEVELS]
     for row, level in zip(rows, LEVELS):
         row['of these right'] = right[sure >= level].mean() if (sure >= level).any() else None
     return pd.DataFrame(rows)
@@ -103,12 +105,14 @@ def reliability(log_p, before, labels):
     """How many are right by how sure it is, with the temperature and before."""
     fig, ax = plt.subplots(figsize=(6, 5), layout='constrained')
     ax.plot([0, 1], [0, 1], ':', color='dimgrey', label='as sure as right')
-    right = log_p.argmax(1) == labels
-    for name, values, style in ('before', before, '--'), ('with the temperature', log_p, 'o-'):
+    right, least = log_p.argmax(1) == labels, 1 / log_p.shape[1]
+    looks = ('before', before, 'o--', 'dimgrey'), ('with the temperature', log_p, 'o-', figures.COLORS['head only'])
+    for name, values, style, color in looks:
         sure = onp.exp(values.max(1)).clip(0, 1)
         share, mean = calibration_curve(right, sure, n_bins=min(10, max(1, len(labels) // 20)), strategy='quantile')
-        ax.plot(mean, share, style, color=figures.COLORS['head only'], label=name)
-    ax.set(xlabel='how sure it is', ylabel='share that is right', xlim=(0, 1.02), ylim=(0, 1.02))
+        ax.plot(mean, share, style, color=color, lw=3, label=name, clip_on=False)
+        least = min(least, share.min())
+    ax.set(xlabel='how sure it is', ylabel='share that is right', xlim=(least, 1.01), ylim=(least, 1.01))
     ax.legend(frameon=False)
     return fig
 
@@ -146,9 +150,10 @@ def mistakes(net, px, pictures, log_p, labels):
     shown = []
     for i in wrong[onp.argsort(-sure[wrong], kind='stable')][:MOST]:
         path, label = pictures[i]
-        where = small(figures.activation_map(net, path, px), f'where it looks in {place(path)}')
+        image = centre_crop(open_picture(path, px), px)
+        where = small(figures.lit(net, image, bias=True), f'where it looks in {place(path)}')
         words = f'called {net.classes[called[i]]} {sure[i]:.2f}, is {net.classes[label]}: {place(path)}'
-        shown.append((picture(path, px), where, words))
+        shown.append((small(image, place(path)), where, words))
     return len(wrong), shown
 
 
@@ -190,6 +195,8 @@ def page(name, search, T):
     good = how_good({task.judge: (softened(best.log_p, T), task.labels), 'test': (log_p, labels)})
     right, n = accuracy(log_p, labels), len(labels)
     low, high = utils.interval(right, n)
+    known = search.out_of_fold()
+    known = softened(known, temperature(known, labels_of(task.known)))
     few = len(dataset.classes) <= MOST_CLASSES
     confused = confusions(log_p, labels, dataset.classes)
     return template().render(
@@ -198,6 +205,7 @@ def page(name, search, T):
         low=round(100 * low),
         high=round(100 * high),
         num_test=n,
+        num_known=len(task.known),
         balanced=round(100 * balanced_accuracy_score(labels, log_p.argmax(1))) if is_uneven(labels) else None,
         network=best.name,
         px=px,
@@ -205,6 +213,7 @@ def page(name, search, T):
         judge=task.judge,
         good=html(good),
         tried=html(steps(search.rows)),
+        num_tried=len(search.rows),
         by_class=html(by_class(dataset, log_p, labels)),
         confusion=confusion(log_p, labels, dataset.classes) if few else '',
         confusions=html(confused) if len(confused) else '',
@@ -212,7 +221,7 @@ def page(name, search, T):
         temperature=f'{T:.2f}',
         sure=html(left_to_it(log_p, labels)),
         mistakes=mistakes(net, px, dataset.test, log_p, labels),
-        doubtful=doubtful(task.known, search.out_of_fold(), dataset.classes, px),
+        doubtful=doubtful(task.known, known, dataset.classes, px),
         twins=twins(dataset, search.first.features),
     )
 

@@ -126,7 +126,7 @@ def write(folder, data, search, T):
         made.mkdir()
         utils.save(net, made / 'classifier.safetensors', net.px)
         export.leave(net, net.px, made, data=label_of(data))
-        (made / 'report.html').write_text(report.page(label_of(data), search, T), 'utf8', 'backslashreplace')
+        (made / 'report.html').write_text(report.page(Path(data).name, search, T), 'utf8', 'backslashreplace')
         keep_older_folder(folder)
         made.rename(folder)
 

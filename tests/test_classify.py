@@ -1,5 +1,7 @@
 """make classifier and make label: what is asked for, what they write, keep and say; and the report's tables."""
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -181,6 +183,20 @@ def test_the_report_needs_no_network_and_no_name_is_html(colours):
     page = (made(colours) / 'report.html').read_text()
     assert {*re.findall(r'(?:src|href)="(.{5})', page)} == {'data:'} and 'url(' not in page and '@import' not in page
     assert '<b>red' not in page and '&lt;b&gt;red' in page and page.rstrip().endswith('</html>')
+    assert '<h1>Classifier of colours</h1>' in page
+
+
+@pytest.mark.slow
+def test_the_report_is_as_sure_of_labels_as_it_is_right(colours, monkeypatch):
+    asked = []
+    monkeypatch.setattr(report, 'doubtful', lambda *given: asked.append(given) or (0, []))
+    classify.main(str(colours))
+    ((pictures, log_p, _, px),) = asked
+    assert log_p.shape == (len(pictures), 2) and px == 32
+    labels = onp.array([label for _, label in pictures])
+    assert classifier.temperature(log_p, labels) == pytest.approx(1, rel=0.01)
+    page = (made(colours) / 'report.html').read_text()
+    assert f'0 of the {len(pictures)} pictures of train and valid are called' in page
 
 
 LOG_P = onp.log([[0.9, 0.1], [0.8, 0.2], [0.45, 0.55], [0.7, 0.3], [0.04, 0.96]])
@@ -197,12 +213,35 @@ def test_how_good():
     assert [*even.columns] == ['judged on', 'pictures', 'right', '95 %']
 
 
+def test_by_class():
+    """What is never named is not wrong where it is named."""
+    pictures = Pictures([(None, label) for label in LABELS], ['a', 'b'])
+    dataset = Dataset(pictures.classes, pictures[1:], pictures[4:], pictures)
+    table = report.by_class(dataset, LOG_P[[0, 1, 3, 3, 3]], LABELS)
+    assert table['class'].tolist() == ['b', 'a'] and table.found.tolist() == [0, 1]
+    assert pd.isna(table['right where named'].iloc[0]) and table['right where named'].iloc[1] == 0.8
+    assert table[['train', 'valid', 'test']].values.tolist() == [[1, 1, 1], [3, 0, 4]]
+
+
+def test_where_it_looks_counts_what_it_says_of_any_picture(tmp_path):
+    """A network that has no other reason than its bias looks everywhere, and not nowhere."""
+    Image.new('RGB', (40, 40), 'red').save(tmp_path / 'red.png')
+    net = tiny(['a', 'b'])
+    net.output.weight.set_data(net.output.weight.data() * 0)
+    net.output.bias.set_data(utils.np.array([3.0, 0.0]))
+    pictures = Pictures([(tmp_path / 'red.png', 1)], net.classes)
+    count, ((_, where, words),) = report.mistakes(net, 32, pictures, LOG_P[:1], onp.array([1]))
+    assert count == 1 and words.startswith('called a 0.90, is b: ')
+    data = re.search('base64,([^"]+)"', where)[1]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).getpixel((75, 75))[0] > 240
+
+
 def test_confusions_and_what_may_be_left_to_it():
     log_p = onp.log(onp.eye(3)[[0, 1, 1, 1, 2, 0]] + 1e-9)
     table = report.confusions(log_p, onp.array([0, 0, 0, 1, 1, 2]), ['a', 'b', 'c'])
     assert table.to_dict('list') == {'is': ['a', 'b', 'c'], 'called': ['b', 'c', 'a'], 'pictures': [2, 1, 1]}
     left = report.left_to_it(LOG_P, LABELS).set_index('at least so sure')
-    assert left.pictures.tolist() == [1, 0.6, 0.4, 0.2, 0]
+    assert left['share of pictures'].tolist() == [1, 0.6, 0.4, 0.2, 0]
     assert left['of these right'].tolist()[:4] == [0.8, 1, 1, 1] and pd.isna(left['of these right'][0.99])
 
 

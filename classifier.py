@@ -15,6 +15,7 @@ import numpy as onp
 from mxnet import gluon, np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
@@ -33,6 +34,7 @@ SOURCE = 'efficientnet_lite0'
 OTHERS = 'efficientnet_lite2', 'efficientnet_lite1', 'resnet18_v2'  # that need no download
 BATCH, VIEWS = 32, 4
 LR, MOST_EPOCHS, FOLD_EPOCHS, PATIENCE = 0.003, 20, 5, 3
+NEIGHBOURS = 500  # pictures around a centre, about, among which the nearest is looked for
 ALIKE = 0.9  # cosine of the features of two pictures that are nearly the same
 TINY = 1e-30  # of which there is a logarithm
 
@@ -353,13 +355,38 @@ def probably_wrong(log_p, labels):
 
 
 def look_alikes(X, least=ALIKE):
-    """[(i, j, cosine), ...]: pairs of rows that are nearly the same, each with its nearest, the nearest first."""
+    """[(i, j, cosine), ...]: pairs of rows that are nearly the same, each with its nearest, the nearest first.
+
+    Of many rows (see neighbourhoods) a pair may be missed, the more rarely the more alike they are.
+    """
     X = normalize(X)  # so that the squared distance of two is 2 - 2 cosine, which is found with little memory
-    distances, others = NearestNeighbors(n_neighbors=2, algorithm='brute').fit(X).kneighbors(X)
-    pairs = {}
-    for i, (near, beside) in enumerate(zip(distances, others)):
-        j = next(int(j) for j in beside if j != i)
-        cosine = 1 - float(near[list(beside).index(j)]) ** 2 / 2
-        if cosine >= least:
-            pairs[min(i, j), max(i, j)] = cosine
+    nearest = {}
+    for rows in neighbourhoods(X):
+        for i, j, cosine in nearest_of(X, rows):
+            nearest[i] = max(nearest.get(i, (cosine, j)), (cosine, j))
+    pairs = {(min(i, j), max(i, j)): cosine for i, (cosine, j) in nearest.items() if cosine >= least}
     return sorted(((*pair, cosine) for pair, cosine in pairs.items()), key=lambda pair: -pair[2])
+
+
+def nearest_of(X, rows):
+    """Yield (i, j, cosine) for each of some rows of X: its number, and that of the nearest other one among them."""
+    distances, others = NearestNeighbors(n_neighbors=2, algorithm='brute').fit(X[rows]).kneighbors(X[rows])
+    for k, (near, beside) in enumerate(zip(distances, others)):
+        place = int(beside[0] == k)
+        yield int(rows[k]), int(rows[beside[place]]), 1 - float(near[place]) ** 2 / 2
+
+
+def neighbourhoods(X):
+    """[numbers of rows, ...] among which the nearest of each is looked for: all or, of many, those around a centre.
+
+    Each row is in the two whose centres are nearest, so that twins meet though they lie on a border. So the time is in
+    proportion to the rows; with all pairs it would grow with their square.
+    """
+    if len(X) <= 10 * NEIGHBOURS:
+        return [onp.arange(len(X))]
+    num_centres = len(X) // NEIGHBOURS
+    some = X[:: len(X) // (20 * num_centres)]
+    centres = MiniBatchKMeans(num_centres, n_init=1, random_state=0).fit(some).cluster_centers_
+    around = NearestNeighbors(n_neighbors=2).fit(centres).kneighbors(X, return_distance=False)
+    found = (onp.flatnonzero((around == i).any(1)) for i in range(num_centres))
+    return [rows for rows in found if len(rows) > 1]

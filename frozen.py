@@ -290,7 +290,7 @@ def fit(below, above, dataset, px, views=0):
     check_fitting(above, dataset)
     X, y = table_of(below, dataset.train, px, views)
     scaler = OneScale().fit(X)
-    X = scaler.transform(X).astype('float64')  # or scikit-learn would make a copy of its own for each C
+    X = scaler.transform(X, onp.empty(X.shape))  # float64, or scikit-learn would make a copy of its own for each C
     model = LogisticRegression(warm_start=True, max_iter=10000, tol=1e-6)
     valid_score = scorer(below, scaler, dataset, px, views)
     rows, models = [], []
@@ -314,8 +314,11 @@ class OneScale(TransformerMixin, BaseEstimator):
         self.mean_, self.scale_ = X.mean(0), X.var(0).mean() ** 0.5 or 1
         return self
 
-    def transform(self, X):
-        return (X - self.mean_) / self.scale_
+    def transform(self, X, out=None):
+        """The same numbers in `out`, which may have more bits, with no copy of all between."""
+        how = {'dtype': self.mean_.dtype, 'casting': 'same_kind'}
+        out = onp.subtract(X, self.mean_, out=out, **how)
+        return onp.divide(out, self.scale_, out=out, **how)
 
 
 def check_fitting(above, dataset):

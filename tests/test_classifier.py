@@ -194,3 +194,34 @@ def test_look_alikes():
     assert pairs[2][:2] in ((0, 4), (4, 5))  # which are as near
     assert pairs[1][2] == pytest.approx(2 / math.sqrt(4.04))
     assert classifier.look_alikes(onp.eye(4)) == []
+
+
+@pytest.fixture
+def many():
+    """600 rows in some directions, 60 of which have a twin that is as good as the same."""
+    rng = onp.random.default_rng(0)
+    X = rng.normal(size=(540, 20)) + 2 * rng.normal(size=(6, 20))[onp.arange(540) % 6]
+    twins = X[:60] + rng.normal(0, 0.05, (60, 20))
+    return rng.permutation(onp.concatenate([X, twins]))
+
+
+def test_look_alikes_of_many_are_those_of_all_pairs(many, monkeypatch):
+    monkeypatch.setattr(classifier, 'NEIGHBOURS', 50)
+    cosines = many @ many.T / onp.outer(*[onp.linalg.norm(many, axis=1)] * 2)
+    onp.fill_diagonal(cosines, -1)
+    best = cosines.argmax(1)
+    expected = {(min(i, j), max(i, j)): cosines[i, j] for i, j in enumerate(best) if cosines[i, j] >= 0.98}
+    found = {(i, j): cosine for i, j, cosine in classifier.look_alikes(many, 0.98)}
+    assert len(expected) == 60 and found == pytest.approx(expected)
+
+
+def test_with_more_pictures_a_picture_is_not_compared_with_more(monkeypatch):
+    """Four times the pictures would be sixteen times the pairs."""
+    monkeypatch.setattr(classifier, 'NEIGHBOURS', 50)
+    rng = onp.random.default_rng(0)
+    pairs = {}
+    for n in 100, 1000, 4000:
+        hoods = classifier.neighbourhoods(rng.normal(size=(n, 5)))
+        assert {int(row) for rows in hoods for row in rows} == {*range(n)}
+        pairs[n] = sum(len(rows) ** 2 for rows in hoods)
+    assert pairs[100] == 100**2 and pairs[1000] < 1000**2 / 2 and pairs[4000] < 6 * pairs[1000]

@@ -3,8 +3,8 @@
 python -m benchmarks.answers 01 | 02 | 03 [--seeds 10]
 
 Runs exercises/NN_*.ipynb, with our solutions, once for each seed, and writes benchmarks/answers.csv: every accuracy
-that a check compares with what others got (it takes those of seeds 0 to 4), a row `refused` for each check, and rows
-`think` with what our answers to the questions under *Think* and *To go on* say. A run that is stopped goes on where it
+that a check compares with what others got, a row `refused` for each check (for what else it looks at), and rows `think`
+with what our answers to the questions under *Think* and *To go on* say. A run that is stopped goes on where it
 was. Another kind of processor rounds differently; this is MXNet as on one with AVX2 at most, with a cache of its own:
 
 HOTDOG_BUILD=build/avx2 DNNL_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \\
@@ -73,7 +73,9 @@ def run(number, seed):
 
 
 def fine_tuning(names):
-    """1b, 1d and 1f: where the rate is too fast, some blocks copied, the row; `names` are the notebook's at its end."""
+    """1a, 1b, 1d and 1f: few epochs, where the rate is too fast, some blocks copied, the row; `names` are its last."""
+    for name, history in names['histories'].items():
+        yield '1a', f'{name}, 2 epochs', history.valid[:2].max()
     yield '1b', 'too fast', names['too_fast']
     yield '1f', 'gain by the row, on average', names['gain'].mean()
     yield '1f', 'seeds that are better with it', (names['gain'] > 0).sum()
@@ -116,10 +118,16 @@ THINK = {'01': fine_tuning, '02': frozen_features, '03': more_digits}
 
 
 def refused(table):
-    """The rows of a table of answers that a check refuses."""
+    """[(exercise, seed), ...] that a check refuses, or would refuse after what the other seeds gave."""
+    out = table[(table.what == 'refused') & (table.value > 0)]
     numbers = table[(table.what != 'refused') & ~table.exercise.str.endswith('think')]
-    out = [not checks.fits(row.exercise, row.what, row.value) for row in numbers.itertuples()]
-    return [*table[(table.what == 'refused') & (table.value > 0)].exercise, *numbers[out].exercise]
+    found = {*zip(out.exercise, out.seed)}
+    for (name, _), runs in numbers.groupby(['exercise', 'what']):
+        for run in runs.itertuples():
+            low, high = checks.around(runs.value[runs.seed != run.seed])
+            if not low <= run.value <= high:
+                found.add((name, run.seed))
+    return sorted(found)
 
 
 def main():

@@ -358,8 +358,8 @@ def scorer(below, scaler, dataset, px, views):
         )
     X, y = table_of(below, dataset.train, px, views)
     picture = onp.tile(onp.arange(len(dataset.train)), max(views, 1))
-    folds = StratifiedGroupKFold(min(5, fewest))
-    return lambda model: cross_val_score(make_pipeline(OneScale(), model), X, y, groups=picture, cv=folds).mean()
+    folds = [*StratifiedGroupKFold(min(5, fewest)).split(X, y, picture)]
+    return lambda model: cross_val_score(make_pipeline(OneScale(), model), X, y, cv=folds).mean()
 
 
 def dense_of(scaler, model):

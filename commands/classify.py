@@ -19,7 +19,7 @@ import export
 import report
 import utils
 from commands import stoppable
-from commands.lesson import asked_data, open_page
+from commands.asked import asked_data, open_page
 from files import BUILD, label_of, user_path
 from folders import SPLITS
 from problem import Problem, say

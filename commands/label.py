@@ -18,7 +18,7 @@ from tqdm import tqdm
 import frozen
 import utils
 from commands import REST, stoppable
-from commands.lesson import asked_path, whole_path
+from commands.asked import asked_path, whole_path
 from files import BUILD, label_of, user_path, whole
 from folders import Pictures, check_files, files_below
 from problem import Problem, say

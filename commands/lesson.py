@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import tempfile
-import webbrowser
 from pathlib import Path
 
 import nbformat
@@ -15,14 +14,14 @@ import pandas as pd
 
 import utils
 from commands import stoppable
+from commands.asked import asked_data, open_page
 from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
-from files import label_of, user_path
+from files import label_of
 from problem import Problem, check_number, say
 from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
-WITH_A_NAME = 'kitchen', 'hotdog'
 
 
 def parameters():
@@ -36,29 +35,6 @@ def parameters():
 
 
 # ---- What is asked for ----------------------------------------------------------------------------------------------
-
-
-def asked_data(arguments):
-    """The one argument, or else DATA, by which make hands on any name: a name or an absolute path. Raises Problem."""
-    if len(arguments) > 1:
-        raise Problem(f'Give one folder, not {len(arguments)}; if there is a space in its name, put it in quotes.')
-    (data,) = arguments or [os.environ.get('DATA', 'kitchen')]
-    if not data:
-        raise Problem('DATA is empty; give "kitchen", "hotdog" or a folder that has one folder per class.')
-    return data if data in WITH_A_NAME else whole_path(data)
-
-
-def whole_path(name):
-    """The folder `name` as an absolute path; ~ is the home folder, unless there is one of that name."""
-    path = name if os.path.exists(name) else os.path.expanduser(name)
-    return os.path.abspath(path)
-
-
-def asked_path(name, example):
-    """The path in a variable, by which make hands it on. Raises Problem, with an example to type, if there is none."""
-    if not os.environ.get(name):
-        raise Problem(f'{name} is not given; type {example}.')
-    return user_path(whole_path(os.environ[name]))
 
 
 def asked_seeds():
@@ -130,13 +106,6 @@ def say_result(notebook, data):
         table = pd.read_csv(FIVE_SEEDS).groupby('network')[['valid', 'test']].agg(utils.spread)
         say_lines(f'What five seeds gave, measured before ({FIVE_SEEDS.relative_to(utils.ROOT)}):')
         say_lines(str(table))
-
-
-def open_page(path):
-    """Show the page where there is a screen."""
-    screen = sys.platform == 'darwin' or any(os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY'))
-    if screen and 'CI' not in os.environ:
-        webbrowser.open(path.as_uri())
 
 
 def folder_for(name):

@@ -14,7 +14,7 @@ import jinja2
 import onnx
 
 from commands import stoppable
-from commands.lesson import asked_path, open_page
+from commands.asked import asked_path, open_page
 from figures import COLORS
 from files import ROOT, whole
 from problem import Problem, say

@@ -150,10 +150,15 @@ def draw(rows):
         for marker, what in zip(MARKERS, STEPS):
             some = rows[rows.what == what].astype({'pictures': int}).sort_values('pictures')
             ax.plot(some.pictures, some[column], marker=marker, label=what)
-        ax.set(xscale='log', yscale='log', xlabel='pictures', ylabel=words)
-    bottom, n = axes[0].get_ylim()[0], rows.pictures.astype(int)
-    axes[0].plot([n.min(), n.max()], [bottom, bottom * n.max() / n.min()], ':', color='dimgrey', label='in proportion')
-    axes[0].legend(frameon=False, fontsize=11)
+        ax.set(xscale='log', xlabel='pictures', ylabel=words)
+    left, right = axes
+    left.set(yscale='log')
+    right.set_yscale('log', base=2)
+    right.set_ylim(2**8, max(2**11, rows.peak_mib.max()))
+    right.yaxis.set_major_formatter('{x:g}')
+    bottom, n = left.get_ylim()[0], rows.pictures.astype(int)
+    left.plot([n.min(), n.max()], [bottom, bottom * n.max() / n.min()], ':', color='dimgrey', label='in proportion')
+    fig.legend(*left.get_legend_handles_labels(), loc='outside right', frameon=False)
     return fig
 
 

@@ -168,6 +168,13 @@ def test_a_feature_that_is_hardly_ever_on_stays_small():
     assert (frozen.OneScale().fit(0 * X).transform(0 * X) == 0).all()
 
 
+def test_features_are_scaled_to_the_same_numbers_wherever_they_are_written():
+    X = clouds([60, 60], apart=1)[0].astype('f4')
+    scaler = frozen.OneScale().fit(X)
+    expected = ((X - X.mean(0)) / X.var(0).mean() ** 0.5).astype('f8')
+    assert (scaler.transform(X, onp.empty(X.shape)) == expected).all() and (scaler.transform(X) == expected).all()
+
+
 # ---- C --------------------------------------------------------------------------------------------------------------
 
 

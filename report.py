@@ -90,7 +90,7 @@ def left_to_it(log_p, labels):
     sure, right = onp.exp(log_p.max(1)), log_p.argmax(1) == labels
     rows = [{'at least so sure': level, 'share of pictures': (sure >= level).mean()} for level in LEVELS]
     for row, level in zip(rows, LEVELS):
-        row['of these right'] = right[sure >= level].mean() if (sure >= level).any() else None
+        row['of these right'] = right[sure >= level].mean() if (sure >= level).any() else onp.nan
     return pd.DataFrame(rows)
 
 

@@ -14,7 +14,7 @@ import onnxruntime
 import pandas as pd
 import psutil
 import pytest
-from helpers import contents, fill, red_and_blue, sentence, tiny
+from helpers import contents, red_and_blue, sentence, tiny
 from PIL import Image
 
 import classifier
@@ -142,13 +142,6 @@ def test_what_it_leaves(colours, capsys, monkeypatch):
         (p,) = session.run(None, {'picture': onp.asarray(open_picture(path, 32))})
         expected = utils.predict(net, path)
         assert p.tolist() == pytest.approx([expected[name] for name in net.classes], abs=1e-3)
-
-
-@pytest.mark.slow
-def test_many_classes_of_few_pictures_bring_no_warning_of_a_library(tmp_path, recwarn):
-    fill(tmp_path / 'many', {f'class {k}': 4 for k in range(40)}, size=(40, 40))
-    classify.main(str(tmp_path / 'many'))
-    assert not [one for one in recwarn if 'unique classes' in str(one.message)]
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ from sources.weights import check_finite, check_takes, not_taken, set_weights, w
 CACHE = BUILD / 'cache'
 BATCH = 32  # pictures that MXNet computes at once
 STRENGTHS = 10.0 ** onp.arange(-6, 5)  # the grid of C
+LARGE, PATIENCE = 10**8, 3  # features of all pictures times classes: the last fits of so many would take minutes each
 LEAST_VALID = 100  # pictures; an accuracy on fewer says too little
 
 # ---- Heads ----------------------------------------------------------------------------------------------------------
@@ -285,7 +286,8 @@ def fit(below, above, dataset, px, views=0):
     """Fit the dense layer `above` the cut to its end, by logistic regression on what `below` gives for dataset.train.
 
     C, the freedom of its weights, is chosen on valid or, where that has under 100 pictures, out of fold on train (five
-    folds). Returns a table with a row per C: train and valid accuracy (out of fold: `valid`, too). Raises Problem.
+    folds). Returns a table with a row per C: train and valid accuracy (out of fold: `valid`, too). What is LARGE ends
+    when three C in a row have brought nothing. Raises Problem.
     """
     check_fitting(above, dataset)
     X, y = table_of(below, dataset.train, px, views)
@@ -298,7 +300,9 @@ def fit(below, above, dataset, px, views=0):
         model.set_params(C=C).fit(X, y)
         models.append(dense_of(scaler, model))
         rows.append({'C': C, 'train': model.score(X, y), 'valid': valid_score(model)})
-    table = pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
+        if X.size * len(dataset.classes) > LARGE and table.valid.argmax() < len(table) - PATIENCE:
+            break
     set_weights(above.output, dict(zip(['weight', 'bias'], models[table.valid.argmax()])))
     return table
 

@@ -65,8 +65,9 @@ def not_its_own(name, best):
 
     It is that of the last epoch: after two, a fine-tuned network of ten is no better than one from scratch (seed 7).
     """
-    own, other = (checks.fits('1a', f'{one}, {MANY} epochs', best[name][MANY]) for one in (name, OTHER[name]))
-    return other and not own
+    own, other = (f'{one}, {MANY} epochs' for one in (name, OTHER[name]))
+    valid = best[name][MANY]
+    return not checks.fits('1a', own, valid) and checks.fits('1a', other, valid)
 
 
 # ---- A larger rate --------------------------------------------------------------------------------------------------

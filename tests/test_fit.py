@@ -157,6 +157,17 @@ def test_it_was_at_its_end(sizes, num_features):
         assert abs(losses[0] - losses[1]) < 1e-3
 
 
+def test_large_fits_end_when_three_C_have_brought_nothing(monkeypatch):
+    X, y = clouds([100, 100], apart=0.2, seed=1)
+    some = X[:100], y[:100], X[100:], y[100:]
+    whole = fitted(*some)[1].valid
+    monkeypatch.setattr(frozen, 'LARGE', 0)
+    above, table = fitted(*some)
+    ended = next(n for n in range(4, 12) if whole[: n - 3].max() >= whole[n - 3 : n].max())
+    assert len(table) == ended < len(GRID) and (table.valid == whole[:ended]).all()
+    assert (softmax(above, X[100:]).argmax(1) == y[100:]).mean() == table.valid.max()
+
+
 def test_a_feature_that_is_hardly_ever_on_stays_small():
     """All are divided by one number: a feature of a thousandth has a thousandth of the weight's pull."""
     X, _ = clouds([60, 60], apart=1)

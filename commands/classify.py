@@ -28,6 +28,7 @@ from problem import Problem, say
 
 NAME = 'classifier.onnx'
 FIT, SHOW, REST = 0.001, 0.12, 1.5  # seconds: a picture and class, a mistake with its map, export and all else
+MANY, SHARE = 80000, 0.04  # pictures times classes; of more each takes that share, as the last fits are left out then
 
 
 # ---- What is asked for ----------------------------------------------------------------------------------------------
@@ -89,7 +90,8 @@ def foretold(dataset, pace):
     """
     train, valid, test = (len(dataset[split]) for split in SPLITS)
     fits = 5 if valid < frozen.LEAST_VALID else 1  # in five folds, too, of four fifths each
-    fitting = FIT * fits * (train + valid) * len(dataset.classes)
+    numbers = (train + valid) * len(dataset.classes)
+    fitting = FIT * fits * (min(numbers, MANY) + SHARE * max(numbers - MANY, 0))
     return pace * (train + valid + test) + fitting + SHOW * min(test, report.MOST) + REST
 
 

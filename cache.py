@@ -109,6 +109,10 @@ def write_array(path, shape, rows_from):
         except OSError:
             removed(partial)
             raise
+        except BaseException:
+            if not num_rows(file, shape):  # to go on with
+                removed(partial)
+            raise
 
 
 def write_beside(path, shape, rows_from):
@@ -128,16 +132,21 @@ def is_ours_alone(file, path):
 
 def append(file, shape, rows_from):
     """Write those rows to a file that are not in it."""
-    size, head = size_of(shape[1:]), header(shape)
+    head = header(shape)
     file.seek(0)
     if file.read(len(head)) != head:
         file.truncate(0)
         file.write(head)
-    num_rows = (file.seek(0, os.SEEK_END) - len(head)) // size
-    file.truncate(len(head) + num_rows * size)  # the last one may not be whole
-    for row in rows_from(num_rows):
+    whole_rows = num_rows(file, shape)
+    file.truncate(len(head) + whole_rows * size_of(shape[1:]))  # the last one may not be whole
+    for row in rows_from(whole_rows):
         file.write(row.tobytes())
     file.flush()
+
+
+def num_rows(file, shape):
+    """How many whole rows are in it."""
+    return max(0, file.seek(0, os.SEEK_END) - len(header(shape))) // size_of(shape[1:])
 
 
 def header(shape):

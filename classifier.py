@@ -26,7 +26,7 @@ import frozen
 import utils
 from arms import keep_statistics
 from folders import Pictures
-from problem import say
+from problem import in_words, say
 from sources import NETWORKS
 from sources.weights import set_weights
 
@@ -287,7 +287,7 @@ def is_time_for(step, deadline, source, num_pictures, task):
     needed = num_pictures * pace(source, task.known)
     in_time = time.time() + needed < deadline
     if not in_time:
-        say(f'{step}: not tried, for it would take {max(1, round(needed / 60))} min.')
+        say(f'{step}: not tried, for it would take {in_words(needed)}.')
     return in_time
 
 

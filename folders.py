@@ -240,7 +240,8 @@ def say_what_is_there_twice(folder, splits, content):
     if twice:
         names = first_names(' = '.join(str(path.relative_to(folder)) for path in same[:3]) for same in twice)
         what = 'so that what is measured is too good or contradicts itself'
-        say(f'{len(twice)} pictures in {folder} are in two splits or two classes, byte for byte, {what}: {names}')
+        share = f'{len(twice)} of {len(places)} different pictures in {folder}'
+        say(f'{share} are in two splits or two classes, byte for byte, {what}: {names}')
 
 
 # ---- The splits -----------------------------------------------------------------------------------------------------

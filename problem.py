@@ -38,6 +38,10 @@ def first_names(names, most=5):
     return ', '.join(names[:most]) + (' ...' if len(names) > most else '')
 
 
+def in_words(seconds):
+    return f'{max(1, round(seconds))} s' if seconds < 100 else f'{round(seconds / 60)} min'
+
+
 def check_number(name, value, least=0, whole=False):
     """Raises Problem unless `value` is a finite number, or with `whole` a whole one, and not below `least`."""
     kind = Integral if whole else Real

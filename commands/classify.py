@@ -24,7 +24,7 @@ from commands import stoppable
 from commands.asked import asked_data, open_page
 from files import BUILD, label_of, user_path
 from folders import SPLITS
-from problem import Problem, say
+from problem import Problem, in_words, say
 
 NAME = 'classifier.onnx'
 FIT, SHOW, REST = 0.001, 0.12, 1.5  # seconds: a picture and class, a mistake with its map, export and all else
@@ -93,10 +93,6 @@ def foretold(dataset, pace):
     numbers = (train + valid) * len(dataset.classes)
     fitting = FIT * fits * (min(numbers, MANY) + SHARE * max(numbers - MANY, 0))
     return pace * (train + valid + test) + fitting + SHOW * min(test, report.MOST) + REST
-
-
-def in_words(seconds):
-    return f'{max(1, round(seconds))} s' if seconds < 100 else f'{round(seconds / 60)} min'
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from commands import stoppable
 from commands.asked import asked_data, open_page
 from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
 from files import label_of
-from problem import Problem, check_number, say
+from problem import Problem, check_number, in_words, say
 from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
@@ -72,7 +72,7 @@ def bar_for(dataset, settings):
     runs = names_of_runs(settings)
     seconds = utils.estimate(dataset, px, batch_size) * num_epochs * len(runs)
     pictures = f'{len(dataset.train)} pictures to train on, {num_epochs} epochs, {len(runs)} runs'
-    say(f'{pictures}: about {max(1, round(seconds / 60))} min.')
+    say(f'{pictures}: about {in_words(seconds)}.')
     num_batches = len(dataset.train) // min(batch_size, len(dataset.train))
     return Bar(runs, num_epochs, num_batches)
 

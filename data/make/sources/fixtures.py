@@ -1,6 +1,6 @@
 """Make tests/fixtures/sources.safetensors and torch_*.pth: what the reference implementations give for made weights.
 
-With torch 2.14.1, torchvision 0.29.1, timm 1.0.31, efficientnet-lite-pytorch 0.1.0 and the packages of Lite1 and 2:
+With what requirements.txt beside it installs:
     PYTHONPATH=tests:data/make/pretrain python data/make/sources/fixtures.py
 
 The files that are downloaded could not be had here. So weights are made from a seed, by the names and shapes that the

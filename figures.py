@@ -280,7 +280,7 @@ def plot_orders(orders, live, coins):
     `coins` is (lowest, highest) of what coins would show.
     """
     fig, ax = plt.subplots(figsize=(12, 4.5), layout='constrained')
-    ax.axhspan(*coins, color='lightgrey', label='coins, 19 times of 20')
+    ax.axhspan(*coins, color='lightgrey', label='coins, 19 times out of 20')
     ax.plot(orders.agreement, orders.valid, 'o', color=COLORS['head only'], ms=9, label='orders of the table')
     ax.plot(*live, 'o', ms=16, mew=2, mfc='none', color='black', label='the order above')
     ax.set(xlabel='share of train with its own label', ylabel='accuracy on valid')

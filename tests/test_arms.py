@@ -258,6 +258,17 @@ def test_the_first_rate_is_that_where_the_search_began(table):
     ]
 
 
+@pytest.mark.slow
+def test_readme_says_what_the_table_does():
+    cases = [(per_class, likeness) for per_class in (20, 'all') for likeness in ('similar', 'different')]
+    pictures = {'similar': utils.find_data(), 'different': arms.digits()}
+    found = [arms.measured(pictures[likeness], likeness, per_class) for per_class, likeness in cases]
+    readme = (ROOT / 'README.md').read_text().splitlines()
+    for name in ARMS:
+        runs = [case.valid[case.arm == name] for case in found]
+        assert f'| {name} | ' + ' | '.join(f'{utils.spread(valid)} ({len(valid)})' for valid in runs) + ' |' in readme
+
+
 def test_what_was_not_measured(table):
     text = sentence(arms.measured, OF_TEN, 'similar', 50)
     assert 'Nothing was measured with 50 similar pictures per class' in text

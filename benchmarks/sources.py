@@ -2,13 +2,14 @@
 
 python -m benchmarks.sources heads [kitchen | digits | FOLDER]
 python -m benchmarks.sources seconds
-python -m benchmarks.sources tiny tiny-imagenet-200/val SAMPLES
+python -m benchmarks.sources tiny VAL SAMPLES
 
 heads    accuracy on valid, and which test pictures were called right (of chosen sources only, these are ever looked
          at), with five subsets of the training pictures; at several px: benchmarks/sources.csv
 seconds  from picture files to features, when nothing else runs: benchmarks/sources_seconds.csv
-tiny     top-1 among the 200 classes of Tiny ImageNet's 10,000 validation pictures, at each source's usual px (SAMPLES
-         has a picture of each of ImageNet's classes, see data/make/pretrain/pack.py): benchmarks/sources_tiny.csv
+tiny     top-1 among the classes of Tiny ImageNet's validation pictures (the copy in data/make/pretrain/SOURCES.md has
+         10,100 in 202 classes), at each source's usual px; SAMPLES has a picture of each of ImageNet's classes, see
+         data/make/pretrain/pack.py: benchmarks/sources_tiny.csv
 
 The sources are those in the box and in packages, those downloaded that are there, and networks of random weights; of
 digits also the dots of the files as they are. A run that is stopped goes on.
@@ -162,8 +163,10 @@ def main():
         heads(*args.arguments or ['kitchen'])
     elif args.part == 'seconds':
         seconds()
-    else:
+    elif len(args.arguments) == 2:
         tiny(*map(Path, args.arguments))
+    else:
+        parser.error("tiny takes two folders: Tiny ImageNet's val, and SAMPLES")
 
 
 if __name__ == '__main__':

@@ -92,8 +92,7 @@ def too_fast(table, rate):
         side = 'above' if rate < falls else 'below'
         raise Problem(f'read your table from the top, with the best accuracy so far in mind: it falls {side} {rate:g}.')
     highest = max(table, key=table.get)
-    guesses = 'the network guesses, so its copied weights are spoilt'
-    what = guesses if table[falls] < GUESSING else 'the steps are too large'
+    what = 'the network guesses' if table[falls] < GUESSING else 'the steps are too large'
     return (
         f'At {falls:g} {what}, within two epochs of 200 pictures of 64 px: {table[falls]:.2f} after '
         f'{table[highest]:.2f} at {highest:g}. With more epochs or pictures it may be another rate.'

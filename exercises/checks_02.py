@@ -56,7 +56,7 @@ def another_split(split):
 
 @contextlib.contextmanager
 def no_hash():
-    """In here Python's own hash of a text, or of a tuple with a salt, raises a Problem: it differs between processes."""
+    """In here Python's own hash of a text or of a tuple with a salt raises a Problem: it differs between processes."""
     real = builtins.hash
 
     def refused(value):

@@ -36,7 +36,7 @@ OUT = Path(__file__).resolve().with_name('arms.csv')
 SECONDS = OUT.with_name('arms_seconds.csv')
 RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 PER_CLASS = [1, 2, 5, 10, 20, 50, 100]  # and all there are, which `cases` has
-PLACES = ['stage1', 'stage2', 'stage3', 'stage4', 'batchnorm2']  # the last one: all that has weights is copied
+PLACES = ['stage1', 'stage2', 'stage3', 'stage4', 'batchnorm2']  # the last one begins anew, and the output
 SMALL = 20  # pictures per class; large are all there are
 
 

@@ -31,7 +31,7 @@ from folders import Pictures
 OUT = Path(__file__).resolve().with_name('headlines.csv')
 SEEDS = range(5)
 ORIGINAL = 'steps, lr = 4000, 0.01'  # of retrain.py
-HALF_FROZEN = {0.03: range(3), 0.1: [1]}  # {rate: seeds}; on 1,100 digits 0.1 was best: benchmarks/arms.csv
+HALF_FROZEN_LR = 0.03  # chosen on valid, beside 0.1
 
 
 class Bench:
@@ -75,11 +75,11 @@ class Bench:
         right = scores.argmax(1) == names['y']['test']
         return {'valid': log.valid.iloc[-1], 'right': hex_of(right), 'seconds': seconds}
 
-    def half_frozen(self, lr, seed):
+    def half_frozen(self, seed):
         """As in notebook 03, at its pixels."""
         started = time.time()
         arm, source = arms.ARMS['first half frozen'], utils.pretrained()
-        net, history = arms.experiment(arm, source, self.dataset, 'different', lr, seed)
+        net, history = arms.experiment(arm, source, self.dataset, 'different', HALF_FROZEN_LR, seed)
         seconds = time.time() - started
         right = arms.right(net, self.dataset, 'different')
         return {'valid': history.valid.max(), 'right': hex_of(right), 'seconds': seconds}
@@ -94,10 +94,9 @@ def flowers(bench):
 
 
 def mnist(bench):
-    for lr, seeds in HALF_FROZEN.items():
-        for seed in seeds:
-            head = f'first half of resnet18_v2 frozen, {arms.PX["different"]} px, rate {lr}'
-            bench.measure(head, seed, functools.partial(bench.half_frozen, lr, seed))
+    head = f'first half of resnet18_v2 frozen, {arms.PX["different"]} px, rate {HALF_FROZEN_LR}'
+    for seed in SEEDS[:2]:
+        bench.measure(head, seed, functools.partial(bench.half_frozen, seed))
 
 
 def photographs(bench):

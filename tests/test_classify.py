@@ -97,7 +97,7 @@ def test_how_long_it_takes_counts_every_part():
 
 
 # Pictures, classes; seconds through the source network, until the head was there, and of the whole command: README's
-# six folders, once each on idle cores
+# six folders, once each on idle cores, when the start of Python took longer than it does now
 TIMED = [
     ((1594, 406, 800), 2, 21, 20, 35.4),
     ((2226, 717, 727), 5, 26, 33, 51.9),

@@ -39,6 +39,7 @@ def first_names(names, most=5):
 
 
 def in_words(seconds):
+    """'40 s' or '3 min': a time that was foretold."""
     return f'{max(1, round(seconds))} s' if seconds < 100 else f'{round(seconds / 60)} min'
 
 

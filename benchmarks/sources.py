@@ -156,17 +156,15 @@ def top1(net, pictures, px):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('part', choices=['heads', 'seconds', 'tiny'])
-    parser.add_argument('arguments', nargs='*')
-    args = parser.parse_args()
-    if args.part == 'heads':
-        heads(*args.arguments or ['kitchen'])
-    elif args.part == 'seconds':
-        seconds()
-    elif len(args.arguments) == 2:
-        tiny(*map(Path, args.arguments))
-    else:
-        parser.error("tiny takes two folders: Tiny ImageNet's val, and SAMPLES")
+    parts = parser.add_subparsers(dest='part', required=True)
+    parts.add_parser('heads').add_argument('data', nargs='?', default='kitchen')
+    parts.add_parser('seconds')
+    of_tiny = parts.add_parser('tiny')
+    of_tiny.add_argument('val', type=Path)
+    of_tiny.add_argument('samples', type=Path)
+    arguments = vars(parser.parse_args())
+    part = {'heads': heads, 'seconds': seconds, 'tiny': tiny}[arguments.pop('part')]
+    part(**arguments)
 
 
 if __name__ == '__main__':

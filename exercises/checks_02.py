@@ -32,7 +32,7 @@ from exercises.checks import (
 from exercises.prepared import with_a_leak
 from problem import Problem, is_labelled
 
-SALTS = 'salt', 'pepper'
+SALT, PEPPER = 'salt', 'pepper'
 
 # ---- Another split --------------------------------------------------------------------------------------------------
 
@@ -42,11 +42,11 @@ def another_split(split):
     """A function (pictures, salt) -> (train, valid): by a hash of salt and name, a fifth is for valid."""
     pictures = [(Path('kitchen', f'{name:05x}.jpg'), name % 2) for name in range(3, 12003, 6)]
     with no_hash():
-        train, valid = parts_of(split, pictures, SALTS[0])
+        train, valid = parts_of(split, pictures, SALT)
         check_fifth(train, valid, pictures)
-        again = parts_of(split, pictures, SALTS[0])
+        again = parts_of(split, pictures, SALT)
         check_stays(split, pictures, valid)
-        other = parts_of(split, pictures, SALTS[1])[1]
+        other = parts_of(split, pictures, PEPPER)[1]
     if [*map(sorted, again)] != [sorted(train), sorted(valid)]:
         raise Problem('called twice it gives two splits; let a hash decide, and not chance.')
     if {*other} == {*valid}:
@@ -60,7 +60,7 @@ def no_hash():
     real = builtins.hash
 
     def refused(value):
-        in_tuple = isinstance(value, tuple) and any(salt in value for salt in SALTS)
+        in_tuple = isinstance(value, tuple) and (SALT in value or PEPPER in value)
         if isinstance(value, (str, bytes)) or in_tuple:
             raise Problem("Python's hash() of a text differs from one start of Python to the next; take hashlib's.")
         return real(value)
@@ -103,13 +103,13 @@ def check_fifth(train, valid, pictures):
 def check_stays(split, pictures, valid):
     """Raises Problem if a picture changes sides when others come, in another folder, or with another label."""
     more = [(Path(f'new-{i}.jpg'), 0) for i in range(7)] + pictures
-    if {*parts_of(split, more, SALTS[0])[1]} & {*pictures} != {*valid}:
+    if {*parts_of(split, more, SALT)[1]} & {*pictures} != {*valid}:
         raise Problem('when other pictures come, some change sides; only salt and name may decide, not their place.')
     moved = [(Path('elsewhere', path.name), label) for path, label in pictures]
-    if names_of(parts_of(split, moved, SALTS[0])[1]) != names_of(valid):
+    if names_of(parts_of(split, moved, SALT)[1]) != names_of(valid):
         raise Problem('in another folder pictures change sides; path.name is the name without its folder.')
     called_otherwise = [(path, 1 - label) for path, label in pictures]
-    if names_of(parts_of(split, called_otherwise, SALTS[0])[1]) != names_of(valid):
+    if names_of(parts_of(split, called_otherwise, SALT)[1]) != names_of(valid):
         raise Problem('with other labels pictures change sides; only salt and name may decide, not the label.')
 
 

@@ -227,10 +227,10 @@ def test_copies_in_two_given_splits_are_named(tmp_path, capsys):
     shutil.copy(tmp_path / 'train' / 'bun' / '0.png', tmp_path / 'test' / 'bun' / 'other.png')
     find_data(tmp_path)
     out = capsys.readouterr().out
-    assert '1 of ' in out and 'train/bun/0.png = test/bun/other.png' in out
+    assert '1 of 24 different pictures' in out and 'train/bun/0.png = test/bun/other.png' in out
     shutil.copy(tmp_path / 'train' / 'bun' / '0.png', tmp_path / 'train' / 'bun' / 'again.png')  # harmless
     find_data(tmp_path)
-    assert '1 of ' in capsys.readouterr().out
+    assert '1 of 24 different pictures' in capsys.readouterr().out
 
 
 def test_a_thousand_copies_are_one_line(tmp_path, capsys):
@@ -240,7 +240,7 @@ def test_a_thousand_copies_are_one_line(tmp_path, capsys):
         shutil.copy(tmp_path / 'train' / 'bun' / '0.png', tmp_path / 'test' / 'bun' / f'{"é" * 100}{k}\n.png')
     find_data(tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert all(len(line) < 500 for line in lines) and '1 of ' in lines[-1]
+    assert all(len(line) < 500 for line in lines) and '1 of 16 different pictures' in lines[-1]
 
 
 # ---- Folders that are no data set -----------------------------------------------------------------------------------

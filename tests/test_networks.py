@@ -3,6 +3,7 @@
 import copy
 import math
 import random
+import tracemalloc
 
 import mended_mxnet
 
@@ -134,6 +135,18 @@ def test_a_trained_network_can_be_copied(monkeypatch, devices):
     assert net.features(X).asnumpy() == pytest.approx(source.features(X).asnumpy(), abs=1e-6)
     utils.train(net, examples(8), examples(4), 1, lr=0.1)
     assert same(values(source), before)
+
+
+def test_a_copy_takes_no_memory_but_its_own():
+    """MXNet's arrays are not Python's; their bytes would be, and those of them all at once."""
+    source = utils.from_scratch(['a', 'b'])
+    source(np.zeros((1, 3, 32, 32)))
+    size = sum(value.nbytes for value in values(source).values())
+    tracemalloc.start()
+    utils.copied(source)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < size / 10
 
 
 # ---- Heads ----------------------------------------------------------------------------------------------------------

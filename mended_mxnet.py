@@ -32,10 +32,10 @@ class InAllThreads(threading.local):
     value = util._NumpyArrayScope(True)
 
 
-def copied(array, memo):
+def copy_of_array(array, memo):
     """A copy of an array, made at once: not through bytes, which take three times the memory, nor in the background.
 
-    There a prediction that comes next might rearrange the weights meanwhile, and the copy would be a mixture.
+    In the background a prediction that comes next might rearrange the weights meanwhile: the copy would be a mixture.
     """
     copy = array.copy()
     copy.wait_to_read()
@@ -45,7 +45,7 @@ def copied(array, memo):
 util._NumpyArrayScope._current = InAllThreads()
 check_call(_LIB.MXSetIsNumpyShape(2, ctypes.byref(ctypes.c_int())))  # 2: NumPy's shapes, too, are for all threads
 npx.set_np()
-np.ndarray.__deepcopy__ = copied
+np.ndarray.__deepcopy__ = copy_of_array
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv turns it on: half of a picture would pass, the rest grey
 
 

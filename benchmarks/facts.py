@@ -7,6 +7,8 @@ from pathlib import Path
 from files import hash_of
 from folders import SPLITS
 
+INSTRUCTIONS = {'avx2': 'AVX2', 'avx512f': 'AVX-512', 'avx512_bf16': 'bfloat16'}
+
 
 def data_facts(data, dataset):
     """{'data': its name, 'content': a text that changes if one of its pictures, names or classes does}."""
@@ -20,14 +22,15 @@ def data_facts(data, dataset):
 
 
 def processor():
-    """The name of this machine's processor, as far as the system tells."""
+    """The name of this machine's processor and how it computes, as far as the system tells: one name may be of many."""
     names = [line.split(':', 1)[1].strip() for line in cpuinfo().splitlines() if line.startswith('model name')]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return ', '.join([name, *(what for flag, what in INSTRUCTIONS.items() if flag in cpuinfo().split())])
 
 
 def has_bfloat16():
     """Whether it multiplies numbers of 16 bits, as far as the system tells."""
-    return 'bf16' in cpuinfo()
+    return 'bfloat16' in processor()
 
 
 def cpuinfo():

@@ -9,6 +9,7 @@ import pytest
 from helpers import contents, fill, sentence
 
 import utils
+from benchmarks import facts
 from benchmarks.facts import data_facts, processor
 from benchmarks.table import Table
 from files import ROOT
@@ -38,7 +39,17 @@ def test_what_is_there_is_not_measured_again(tmp_path, capsys):
     assert capsys.readouterr().out == 'lr 3e-05, seed 0, valid 0.25\n'
     again = Table(path, ['lr', 'seed']).measure({'lr': 3e-5, 'seed': 0}, must_not_run)
     assert again.valid == 0.25 and again.processor == processor() != ''
-    assert path.read_text() == f'lr,seed,valid,processor\n3e-05,0,0.25,{processor()}\n'
+    assert pd.read_csv(path, dtype=str).to_dict('records') == [
+        {'lr': '3e-05', 'seed': '0', 'valid': '0.25', 'processor': processor()}
+    ]
+
+
+@pytest.mark.parametrize(
+    'flags, name', [('fma avx2', 'AMD EPYC, AVX2'), ('avx2 avx512f avx512_bf16', 'AMD EPYC, AVX2, AVX-512, bfloat16')]
+)
+def test_two_processors_with_one_name_are_two(flags, name, monkeypatch):
+    monkeypatch.setattr(facts, 'cpuinfo', lambda: f'model name\t: AMD EPYC\nflags\t\t: {flags}\n')
+    assert processor() == name and facts.has_bfloat16() == ('bf16' in flags)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from helpers import contents, fill, sentence
 
+import benchmarks.facts
 import utils
-from benchmarks import facts
 from benchmarks.facts import data_facts, processor
 from benchmarks.table import Table
 from files import ROOT
@@ -48,8 +48,8 @@ def test_what_is_there_is_not_measured_again(tmp_path, capsys):
     'flags, name', [('fma avx2', 'AMD EPYC, AVX2'), ('avx2 avx512f avx512_bf16', 'AMD EPYC, AVX2, AVX-512, bfloat16')]
 )
 def test_two_processors_with_one_name_are_two(flags, name, monkeypatch):
-    monkeypatch.setattr(facts, 'cpuinfo', lambda: f'model name\t: AMD EPYC\nflags\t\t: {flags}\n')
-    assert processor() == name and facts.has_bfloat16() == ('bf16' in flags)
+    monkeypatch.setattr(benchmarks.facts, 'cpuinfo', lambda: f'model name\t: AMD EPYC\nflags\t\t: {flags}\n')
+    assert processor() == name and benchmarks.facts.has_bfloat16() == ('bf16' in flags)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from helpers import fill
 import utils
 from benchmarks import rivals
 from benchmarks.table import Table
+from files import ROOT
 
 SETTINGS = 'what', 'network', 'time', 'run'
 
@@ -78,6 +79,28 @@ def test_a_line_has_the_middle_and_its_share_of_the_book(table):
     assert lines['median'].tolist() == [10, 5, 4, 3, 1] and lines.share.tolist() == [1, 0.5, 0.4, 0.3, 0.1]
     assert lines['max'].tolist() == [12, 5, 6, 3, 2] and lines['count'].tolist() == [3, 1, 3, 3, 3]
     assert lines['pictures/s'].loc['ours, head'].tolist() == [50, 50]  # 100 in the two seconds that the first took more
+
+
+def test_readme_has_what_was_measured():
+    lines = rivals.summary(Table(rivals.OUT, [*SETTINGS, 'px', 'data']).rows(px=224, data='photos'), 2800)
+    lines['again'] = lines['median'].unstack('time').second.reindex(lines.index.droplevel('time')).to_numpy()
+    first = lines.xs('first', level='time').reset_index(level='what')
+    written = [f'{line["what"]}{cells(line)}' for _, line in first.iterrows()]
+    table = (ROOT / 'README.md').read_text().partition('| | seconds | share |')[2].partition('\n\n')[0]
+    rows = [line.removeprefix('| ').split(' |', 1) for line in table.splitlines()[2:] if '**' not in line]
+    assert len(rows) == 20
+    for name, rest in rows:
+        found = [text for text in written if text.endswith(f' |{rest}')]
+        assert any(all(word in text for word in name.split(', ')) for text in found), name
+
+
+def cells(line):
+    """A line of a summary as README writes it, but for its name."""
+    median, low, high = (f'{line[name]:#.3g}'.rstrip('.') for name in ('median', 'min', 'max'))
+    times = f'{low} to {high}' if line['count'] > 1 else 'one run'
+    again = '' if onp.isnan(line.again) else f'{line.again:.1f}' if line.again < 10 else f'{line.again:.0f}'
+    accuracy = f'{line.valid:.3f} | {line.test:.3f}'
+    return f' | {median} ({times}) | {line.share:#.2g} | {again} | {accuracy} | {line.peak_mib:.0f} |'
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What MXNet 1.9.1 needs to work today; whoever uses MXNet imports this before it."""
 
 import ctypes
+import gc
 import os
 import sys
 import threading
@@ -40,6 +41,18 @@ def copy_of_array(array, memo):
     copy = array.copy()
     copy.wait_to_read()
     return copy
+
+
+def give_back_memory():
+    """Free what networks nobody holds any more, and give it back to the system.
+
+    Gluon's blocks are in cycles, for which Python waits until there are many; what is freed, the C
+    library keeps for later.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # Linux has it
+    if trim:
+        trim(0)
 
 
 util._NumpyArrayScope._current = InAllThreads()

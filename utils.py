@@ -246,6 +246,7 @@ def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patien
     Stopped at Ctrl-C, and Problem; whatever happens, `net` has its best weights afterwards.
     """
     check_training(net, train_iter, valid_iter, num_epochs, lr, wd, head, patience)
+    mended_mxnet.give_back_memory()
     store = workers.connect(kvstore)
     rows, best, best_epoch, best_weights = [], -1, 0, known_weights(net)
     try:

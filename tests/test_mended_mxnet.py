@@ -42,3 +42,21 @@ def test_it_speaks_up_where_it_comes_too_late(first):
 def test_it_can_be_loaded_again():
     out, err = python('import importlib, utils, mended_mxnet; importlib.reload(mended_mxnet); print("loaded")')
     assert out.strip().endswith('loaded'), err
+
+
+@pytest.mark.slow
+def test_a_network_that_nobody_holds_gives_back_its_memory():
+    out, _ = python(
+        'import utils, mended_mxnet, psutil\n'
+        'held = lambda: psutil.Process().memory_info().rss / 2**20\n'
+        'source = utils.pretrained()\n'
+        'mended_mxnet.give_back_memory()\n'
+        'before = held()\n'
+        'nets = [utils.with_new_head(source, ["a", "b"]) for _ in range(3)]\n'
+        'meanwhile = held()\n'
+        'del nets\n'
+        'mended_mxnet.give_back_memory()\n'
+        'print(meanwhile - before, held() - before)'
+    )
+    meanwhile, after = map(float, out.split())
+    assert meanwhile > 200 and after < 50

@@ -23,9 +23,11 @@ def data_facts(data, dataset):
 
 def processor():
     """The name of this machine's processor and how it computes, as far as the system tells: one name may be of many."""
-    names = [line.split(':', 1)[1].strip() for line in cpuinfo().splitlines() if line.startswith('model name')]
+    info = cpuinfo()
+    names = [line.split(':', 1)[1].strip() for line in info.splitlines() if line.startswith('model name')]
     name = names[0] if names else platform.processor() or platform.machine()
-    return ', '.join([name, *(what for flag, what in INSTRUCTIONS.items() if flag in cpuinfo().split())])
+    flags = info.split()
+    return ', '.join([name, *(what for flag, what in INSTRUCTIONS.items() if flag in flags)])
 
 
 def has_bfloat16():

@@ -60,7 +60,7 @@ def no_hash():
     real = builtins.hash
 
     def refused(value):
-        in_tuple = isinstance(value, tuple) and (SALT in value or PEPPER in value)
+        in_tuple = isinstance(value, tuple) and (SALT in repr(value) or PEPPER in repr(value))
         if isinstance(value, (str, bytes)) or in_tuple:
             raise Problem("Python's hash() of a text differs from one start of Python to the next; take hashlib's.")
         return real(value)

@@ -596,6 +596,7 @@ def by_pythons_hash(of):
         (each_time_anew, 'let a hash decide|some change sides'),
         (by_pythons_hash(lambda path, salt: salt + path.name), "take hashlib's"),
         (by_pythons_hash(lambda path, salt: (salt, path.name)), "take hashlib's"),
+        (by_pythons_hash(lambda path, salt: (path.name + salt, 1)), "take hashlib's"),
         (by_pythons_hash(lambda path, salt: path.name.encode()), "take hashlib's"),
         (lambda pictures, salt: (pictures, pictures[:400]), 'each belongs'),
         (by_label, 'not the label'),

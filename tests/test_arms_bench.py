@@ -162,6 +162,19 @@ def test_cases_end_with_all_seeds_at_the_best_rate(trained, likeness, monkeypatc
         assert all({*some} == {0, 1, 2} for some in found.groupby('arm').seed.unique())
 
 
+def test_a_rate_at_which_a_later_seed_learns_nothing_is_not_taken(trained):
+    def valid(lr, seed):
+        if lr and lr > 0.03 and seed == 2:
+            raise TooFast('too large steps')
+        return peak(0.1)(lr, seed)
+
+    trained.valid = valid
+    bench.Bench('similar').cases([0, 1, 2])
+    few = pd.read_csv(bench.OUT).query('arm == "head first" and per_class == "all"')
+    assert {*few[few.lr == 0.1].seed} == {*few[few.lr == 0.03].seed} == {0, 1, 2}
+    assert arms.at_best_rates(few).lr.unique().tolist() == [0.03]
+
+
 @pytest.mark.slow
 def test_no_two_parts_measure_the_same_under_two_names(trained):
     for part in 'cases', 'knob', 'classes', 'layers':

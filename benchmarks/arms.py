@@ -87,13 +87,18 @@ class Bench:
         }
 
     def climb(self, arm, per_class, seeds):
-        """The rate that is better on valid than its two neighbours in RATES, from the one in START on."""
+        """The rate that is better on valid than its two neighbours in RATES with the first two seeds, from START on.
+
+        Where one of all seeds learns nothing, the next lower one at which each learns something.
+        """
         best, around = START[arm], []
         while best not in around[:1]:
             i = RATES.index(best)
             around = [best, *RATES[max(i - 1, 0) : i], *RATES[i + 1 : i + 2]]
-            mean = {lr: onp.mean([self.measure(arm, per_class, lr, seed) for seed in seeds]) for lr in around}
+            mean = {lr: onp.mean([self.measure(arm, per_class, lr, seed) for seed in seeds[:2]]) for lr in around}
             best = max(mean, key=mean.get)
+        while best > RATES[0] and not all(self.measure(arm, per_class, best, seed) for seed in seeds):
+            best = RATES[RATES.index(best) - 1]
         if best in (RATES[0], RATES[-1]):
             say(f'The best rate of "{arm}", {best}, is at an end of the grid; add a rate beyond it to RATES.')
         return best
@@ -103,10 +108,7 @@ class Bench:
         for per_class, arm, seed in itertools.product(['all', SMALL], ARMS, seeds):
             self.measure(arm, per_class, START.get(arm), seed)
         for per_class, arm in itertools.product(['all', SMALL], START):
-            best = RATES.index(self.climb(arm, per_class, seeds[:2]))
-            for lr in RATES[best::-1]:
-                if all(self.measure(arm, per_class, lr, seed) for seed in seeds):
-                    break  # or some seed learned nothing, and the next lower rate is taken
+            self.climb(arm, per_class, seeds)
 
     def knob(self, seeds):
         """Frozen below other blocks, at the rate of the arm that is frozen by half."""
@@ -115,7 +117,7 @@ class Bench:
 
     def classes(self, seeds):
         """Accuracy against pictures per class, at the rate that is best with 20 of each: no search for every number."""
-        lr = {arm: self.climb(arm, SMALL, seeds[:2]) for arm in ('fine-tuned', 'from scratch')}
+        lr = {arm: self.climb(arm, SMALL, seeds) for arm in ('fine-tuned', 'from scratch')}
         for seed, per_class, arm in itertools.product(seeds[:3], PER_CLASS, ['head only', *lr]):
             if per_class * len(self.dataset.classes) < len(self.dataset.train):
                 self.measure(arm, per_class, lr.get(arm), seed)

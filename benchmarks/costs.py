@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nbclient import NotebookClient
 
+from benchmarks.facts import processor
 from benchmarks.notebooks import NOTEBOOKS, read
 from benchmarks.table import Table
 from problem import say
@@ -59,10 +60,10 @@ def main():
     numbers = parser.parse_args().numbers
     if not {*numbers} <= {*NUMBERS}:
         parser.error(f'give some of {", ".join(NUMBERS)}')
-    table = Table(OUT, ['notebook'])
+    table = Table(OUT, ['notebook', 'processor'])
     for number in numbers:
         with get_context('spawn').Pool(1) as pool:
-            row = {'notebook': number, **pool.apply(costs, [number])}
+            row = {'notebook': number, 'processor': processor(), **pool.apply(costs, [number])}
         table.add([row])
         say(', '.join(f'{name} {value}' for name, value in row.items()))
 

@@ -22,6 +22,7 @@ from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
+REST = 4  # epochs: all else in the notebook takes as long as so many of them
 
 
 def parameters():
@@ -66,13 +67,13 @@ def prepared(settings):
 
 
 def bar_for(dataset, settings):
-    """A progress bar for all trainings, after a sentence that says how long they will take."""
+    """A progress bar for all trainings, after a sentence that says how long all of the notebook will take."""
     px, batch_size, num_epochs = (settings[name] for name in ('px', 'batch_size', 'num_epochs'))
     check_number('num_epochs', num_epochs, 1, whole=True)
     runs = names_of_runs(settings)
-    seconds = utils.estimate(dataset, px, batch_size) * num_epochs * len(runs)
+    seconds = utils.estimate(dataset, px, batch_size) * (num_epochs * len(runs) + REST)
     pictures = f'{len(dataset.train)} pictures to train on, {num_epochs} epochs, {len(runs)} runs'
-    say(f'{pictures}: about {in_words(seconds)}.')
+    say(f'{pictures}: about {in_words(seconds)} in all.')
     num_batches = len(dataset.train) // min(batch_size, len(dataset.train))
     return Bar(runs, num_epochs, num_batches)
 

@@ -114,7 +114,7 @@ def test_each_data_set_has_files_of_its_own_and_nothing_is_lost(tiny, build, mon
     assert names(build) == made
     assert (build / made[2]).read_text() == f'{tiny} [0]'
     said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith(' pictures to train on, 1 epochs, 2 runs: about 2 min.')
+    assert said[0].endswith(' pictures to train on, 1 epochs, 2 runs: about 6 min in all.')
     assert said[-1] == f'The page is {build / made[0]}' and str(tiny) in ''.join(said[1:-1])
 
     monkeypatch.setenv('SEEDS', '1')

@@ -146,18 +146,18 @@ def right(net, dataset, likeness, split='test'):
 # ---- What was measured ----------------------------------------------------------------------------------------------
 
 
-def measured(dataset, likeness, per_class='all', best=True):
+def measured(dataset, likeness, per_class='all', rates='best'):
     """The rows of benchmarks/arms.csv at each arm's best rate: of those that most seeds have, by its mean on valid.
 
-    Or at the rate where the search for it began. `valid_by_epoch` is a list; `right` says of each test picture whether
-    it was called right. Raises Problem.
+    With rates='first' at the rate where the search for it began, with 'all' at each that was tried. `valid_by_epoch` is
+    a list; `right` says of each test picture whether it was called right. Raises Problem.
     """
     path = ROOT / 'benchmarks' / 'arms.csv'
     table = Table(path, ['arm', 'per_class', 'lr', 'likeness']).rows(per_class=per_class, likeness=likeness)
     if table.empty:
         raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
     try:
-        table = at_best_rates(table) if best else at_first_rates(table)
+        table = RATES[rates](table)
         table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
         table['right'] = [bits(text, len(dataset.test)) for text in table.right]
     except (AttributeError, TypeError, ValueError):  # a column or a part of a row is not there
@@ -166,9 +166,9 @@ def measured(dataset, likeness, per_class='all', best=True):
 
 
 def at_best_rates(table):
-    """The rows of each arm at its best rate; those that only the first seeds tried, on the way there, don't count."""
-    rates = table.groupby(['arm', 'lr']).valid.agg(['count', 'mean']).reset_index('lr')
-    best = rates.sort_values(['count', 'mean']).groupby('arm').lr.last()
+    """The rows of each arm at its best rate, of equals the higher; those of the first seeds alone don't count."""
+    rates = table.groupby(['arm', 'lr']).valid.agg(['count', 'mean']).round(6).reset_index('lr')
+    best = rates.sort_values(['count', 'mean', 'lr']).groupby('arm').lr.last()
     return table[table.lr == table.arm.map(best)].reset_index(drop=True)
 
 
@@ -176,6 +176,9 @@ def at_first_rates(table):
     """The rows of each arm at its rate in START; an arm that is not there has one rate only."""
     first = table.arm.map(START).map(str, na_action='ignore')
     return table[table.lr == first.fillna(table.lr)].reset_index(drop=True)
+
+
+RATES = {'best': at_best_rates, 'first': at_first_rates, 'all': pd.DataFrame.copy}
 
 
 def bits(text, n):
@@ -192,7 +195,7 @@ MATTERS = 0.02  # a smaller difference of two accuracies would change nobody's m
 
 
 def resampled(gain, draws=2000):
-    """Means of gain [seeds, pictures], with seeds and pictures drawn again and again (bootstrap; Efron, 1979)."""
+    """Means of gain [seeds, pictures], with seeds and pictures drawn again and again (bootstrap; Owen, 2007)."""
     rng = onp.random.default_rng(0)
     seed = rng.integers(0, gain.shape[0], (draws, gain.shape[0], 1))
     picture = rng.integers(0, gain.shape[1], (draws, 1, gain.shape[1]))

@@ -249,13 +249,26 @@ def test_the_best_rate_is_that_of_the_mean(table):
     assert arms.measured(OF_TEN, 'different').valid.tolist() == [0.99]
 
 
+def test_of_equal_rates_the_higher_one_is_the_best(table):
+    """However their sums round: 0.1 + 0.2 + 0.3 is more than 0.3 + 0.2 + 0.1."""
+    rows = [f'fine-tuned,all,0.03,{seed},similar,{valid},{valid},0000,x' for seed, valid in enumerate((0.1, 0.2, 0.3))]
+    rows += [f'fine-tuned,all,0.1,{seed},similar,{valid},{valid},0000,x' for seed, valid in enumerate((0.3, 0.2, 0.1))]
+    table.write_text(HEAD + '\n'.join(rows))
+    assert {*arms.measured(OF_TEN, 'similar').lr} == {'0.1'}
+
+
 def test_the_first_rate_is_that_where_the_search_began(table):
-    found = arms.measured(OF_TEN, 'similar', best=False)
+    found = arms.measured(OF_TEN, 'similar', rates='first')
     assert found[['arm', 'lr', 'seed', 'valid']].values.tolist() == [
         ['fine-tuned', '0.1', 0, 0.8],
         ['fine-tuned', '0.1', 1, 0.7],
         ['head only', 'None', 0, 0.75],
     ]
+
+
+def test_all_rates_that_were_tried(table):
+    found = arms.measured(OF_TEN, 'similar', rates='all')
+    assert {*found.lr[found.arm == 'fine-tuned']} == {'0.03', '0.1', '0.3'}
 
 
 @pytest.mark.slow

@@ -10,7 +10,9 @@ INSTALL = $(IN) -m pip install --quiet --disable-pip-version-check --require-has
 COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-header
 
 # A folder may have any name, so neither make nor the shell reads it: it goes through the environment.
+ifeq ($(filter label,$(MAKECMDGOALS)),)
 DATA ?= kitchen
+endif
 SEEDS ?= 0
 NAMES ?=
 override DATA := $(value DATA)
@@ -21,6 +23,12 @@ override COPY := $(value COPY)
 override CLASSIFIER := $(value CLASSIFIER)
 export DATA SEEDS NAMES MINUTES OUT AGAIN CLASSIFIER COPY
 unexport MPLBACKEND
+
+GOALS = lesson lab exercises classifier label page weights quick test extras lock pretrain kitchen
+UNKNOWN = $(filter-out $(GOALS) .venv/%,$(MAKECMDGOALS))
+ifneq ($(UNKNOWN),)
+$(error There is no "$(UNKNOWN)" to make; put in quotes what has spaces, as in SEEDS="0 1 2", and no space after =)
+endif
 
 lesson lab exercises label page weights: .venv/installed
 	$(IN) -m commands.$@
@@ -71,4 +79,4 @@ kitchen:
 	python data/make/kitchen/run.py $(POOL) --first 1100 --last 2150 --processes 2
 	python data/make/kitchen/run.py $(POOL) --first 2150 --last 2450 --processes 2 --hard-share 0
 
-.PHONY: lesson lab exercises classifier label page weights quick test extras lock pretrain kitchen
+.PHONY: $(GOALS)

@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import math
+from numbers import Real
 from xml.sax.saxutils import quoteattr
 
 import mended_mxnet
@@ -19,6 +20,7 @@ from PIL import ImageEnhance
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from pictures import centre_crop, normalize, open_picture
+from problem import Problem
 
 COLORS = {  # the same in every figure; the colour-blind can tell them apart (Okabe and Ito, 2008)
     'fine-tuned': '#D55E00',  # vermilion
@@ -102,6 +104,9 @@ class Live:
 
     def __init__(self, name, num_epochs, others=None, guess=None):
         self.name, self.num_epochs, self.others, self.guess = name, num_epochs, others or {}, guess
+        for of_100 in (guess or {}).get(name, {}).values():
+            if of_100 is not None:
+                share_of(of_100)  # or the training would stop after its first epoch
         place = DisplayHandle()
         self.shows = itertools.chain([place.display], itertools.repeat(place.update))
 
@@ -118,7 +123,7 @@ def plot_bars(accuracies, guess=None):
     ax.bar_label(bars, fmt='%.3f', padding=6)
     for name, of_100 in (guess or {}).items():
         if of_100 is not None:
-            ax.plot(of_100 / 100, name, 'x', color='black', ms=14, mew=3)
+            ax.plot(share_of(of_100), name, 'x', color='black', ms=14, mew=3)
     ax.set(xlabel='accuracy on valid', xlim=(0, 1.08))
     ax.invert_yaxis()
     return fig
@@ -211,7 +216,14 @@ def crosses(ax, places, guesses, color='black'):
     """What was guessed, of 100, as crosses; None is no guess."""
     for place, guess in zip(places, guesses):
         if guess is not None:
-            ax.plot(place, guess / 100, 'x', color=color, ms=14, mew=3)
+            ax.plot(place, share_of(guess), 'x', color=color, ms=14, mew=3)
+
+
+def share_of(guess):
+    """What was guessed, of 100 pictures, as a share. Raises Problem."""
+    if isinstance(guess, bool) or not isinstance(guess, Real) or not 0 <= guess <= 100 or 0 < guess < 1:
+        raise Problem(f'A guess is {guess!r}; give how many of 100 pictures, such as 85, or None.')
+    return guess / 100
 
 
 def words_of(fig):
@@ -300,7 +312,7 @@ def plot_heads(seeds, live, guess):
         ax.plot(seeds.get(head, []), [y] * len(seeds.get(head, [])), 'o', color=color, ms=9, alpha=0.6)
         ax.plot(value, y, 'o', color='black', ms=16, mew=2, mfc='none')
         if guess.get(head) is not None:
-            ax.plot(guess[head] / 100, y, 'x', color='black', ms=14, mew=3)
+            ax.plot(share_of(guess[head]), y, 'x', color='black', ms=14, mew=3)
     ax.set_yticks(range(len(live)), live)
     ax.set(xlabel='accuracy on valid', ylim=(len(live) - 0.5, -0.5))
     styles = {

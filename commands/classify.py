@@ -47,6 +47,10 @@ def asked_folder(data):
     """The folder that it is written to. Raises Problem if that holds something else, or itself without AGAIN=1."""
     out = os.environ.get('OUT')
     folder = user_path(out).absolute() if out else BUILD / f'classifier-{label_of(data)}'
+    if user_path(data).resolve() in folder.resolve().parents:
+        raise Problem(
+            f'{folder} is in the folder of the pictures, and would be a class next time; give another: OUT=folder.'
+        )
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return folder
     found = trained_on(folder)
@@ -70,7 +74,7 @@ def trained_on(folder):
 # ---- What is done ---------------------------------------------------------------------------------------------------
 
 
-def say_what_comes(dataset, minutes):
+def say_what_comes(name, dataset, minutes):
     """Print how many pictures there are, and how long all of it will take, with what it took so far."""
     counts = [len(dataset[split]) for split in SPLITS]
     seconds = foretold(dataset, classifier.pace(classifier.SOURCE, dataset.train))
@@ -78,7 +82,7 @@ def say_what_comes(dataset, minutes):
     many = ', '.join(f'{n} for {split}' for split, n in zip(SPLITS, counts))
     more = f', and up to {minutes:g} min for further steps' * bool(minutes)
     say(
-        f'{len(dataset.classes)} classes, {many}: about {in_words(seconds)} in all{more}, '
+        f'{name}: {len(dataset.classes)} classes, {many}: about {in_words(seconds)} in all{more}, '
         'less if the features are kept from before.'
     )
 
@@ -155,7 +159,7 @@ def main(*arguments):
     try:
         partial_for(folder).cleanup()  # if that can't be, say so before the work
         dataset = utils.find_data(data)
-        say_what_comes(dataset, minutes)
+        say_what_comes(Path(data).name, dataset, minutes)
         search, T = trained(dataset, minutes)
         write(folder, data, search, T)
     except OSError as error:

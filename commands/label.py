@@ -27,6 +27,27 @@ from sources.weights import keep_older
 EXAMPLE = 'make label CLASSIFIER=build/classifier-NAME'
 
 
+def network_in(folder):
+    """The network in the folder of a classifier. Raises Problem."""
+    path = folder / 'classifier.safetensors'
+    if not path.is_file():
+        raise Problem(f'{path} is not there; give a folder that make classifier has written: {EXAMPLE}.')
+    return utils.load(path)
+
+
+def asked_places(folder):
+    """(the path of the table, the folder of the copies or None). Raises Problem where they would spoil the pictures."""
+    out, to = (user_path(whole_path(os.environ[name])) if os.environ.get(name) else None for name in ('OUT', 'COPY'))
+    if out and out.suffix != '.csv':
+        raise Problem(f'{out} is no name of a table; give one that ends in .csv: OUT=labels.csv.')
+    if to and folder.resolve() in [to.resolve(), *to.resolve().parents]:
+        raise Problem(
+            f'{to} is in the folder of the pictures, where the copies would be labelled next time; give another: '
+            'COPY=folder.'
+        )
+    return out or BUILD / f'labels-{label_of(folder)}.csv', to
+
+
 def unsorted_pictures(folder):
     """All pictures in a folder and below, as [(path, 0), ...]; what can't be read is named. Raises Problem."""
     if not folder.is_dir():
@@ -85,17 +106,15 @@ def copy(path, folder):
 def main():
     """All of it. Raises Problem."""
     folder = asked_path('DATA', f'{EXAMPLE} DATA=folder')
-    net = utils.load(asked_path('CLASSIFIER', f'{EXAMPLE} DATA={folder}') / 'classifier.safetensors')
+    net = network_in(asked_path('CLASSIFIER', f'{EXAMPLE} DATA={folder}'))
+    path, to = asked_places(folder)
     pictures = unsorted_pictures(folder)
     table = labels_of(net, pictures, folder)
-    out = os.environ.get('OUT')
-    path = user_path(whole_path(out)) if out else BUILD / f'labels-{label_of(folder)}.csv'
     with stoppable(REST):
         write(table, path)
         say(f'{len(table)} pictures are labelled in {path}, the unsure first:')
         say(', '.join(f'{n} {name}' for name, n in table['class'].value_counts().items()))
-        if os.environ.get('COPY'):
-            to = asked_path('COPY', f'{EXAMPLE} DATA={folder} COPY=folder')
+        if to:
             copy_all(table, folder, to)
             say(f'They are copied to {to}, into a folder for each class.')
 

@@ -22,6 +22,9 @@ from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
+PARAMETERS = 'data', 'px', 'batch_size', 'num_epochs', 'wd', 'lr', 'num_frozen', 'seeds'
+RUNS, NUM_BLOCKS = {'fine-tuned', 'from scratch'}, 13
+GET_BACK = 'get it back: git checkout -- notebooks/01_fine_tuning.ipynb'
 REST = 4  # epochs: all else in the notebook takes as long as so many of them
 
 
@@ -30,9 +33,32 @@ def parameters():
     settings = {}
     try:
         exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
+        check_parameters(settings)
+    except Problem:
+        raise
     except Exception as error:
-        raise Problem(f"The notebook's cell of parameters can't be run ({error}); mend it.") from None
+        why = repr(error) if str(error) else 'it is not there'
+        raise Problem(f"The notebook's cell of parameters can't be run ({why}); mend it, or {GET_BACK}.") from None
     return settings
+
+
+def check_parameters(settings):
+    """Raises Problem where one is not there or can't be, before anything runs."""
+    lacking = [name for name in PARAMETERS if name not in settings]
+    if lacking:
+        raise Problem(f"The notebook's cell of parameters lacks {', '.join(lacking)}; write it there, or {GET_BACK}.")
+    lr = settings['lr']
+    if not isinstance(lr, dict) or {*lr} != RUNS:
+        raise Problem(f"lr is {lr!r}; give a rate for each: {{'fine-tuned': 0.1, 'from scratch': 0.03}}.")
+    for name, rate in lr.items():
+        check_number(f'lr of {name}', rate)
+    check_number('wd', settings['wd'])
+    check_number('num_epochs', settings['num_epochs'], 1, whole=True)
+    check_number('num_frozen', settings['num_frozen'], whole=True)
+    if settings['num_frozen'] > NUM_BLOCKS:
+        raise Problem(
+            f'num_frozen is {settings["num_frozen"]}; the network has {NUM_BLOCKS} blocks, so give 0 to {NUM_BLOCKS}.'
+        )
 
 
 # ---- What is asked for ----------------------------------------------------------------------------------------------
@@ -67,15 +93,16 @@ def prepared(settings):
 
 
 def bar_for(dataset, settings):
-    """A progress bar for all trainings, after a sentence that says how long all of the notebook will take."""
+    """A progress bar for all of the notebook, after a sentence that says how long that will take."""
     px, batch_size, num_epochs = (settings[name] for name in ('px', 'batch_size', 'num_epochs'))
-    check_number('num_epochs', num_epochs, 1, whole=True)
     runs = names_of_runs(settings)
     seconds = utils.estimate(dataset, px, batch_size) * (num_epochs * len(runs) + REST)
-    pictures = f'{len(dataset.train)} pictures to train on, {num_epochs} epochs, {len(runs)} runs'
-    say(f'{pictures}: about {in_words(seconds)} in all.')
+    say(
+        f'{Path(settings["data"]).name}: {len(dataset.train)} pictures to train on, {num_epochs} epochs, '
+        f'{len(runs)} runs: about {in_words(seconds)} in all.'
+    )
     num_batches = len(dataset.train) // min(batch_size, len(dataset.train))
-    return Bar(runs, num_epochs, num_batches)
+    return Bar(runs, num_epochs, num_batches, REST * num_batches)
 
 
 # ---- After it -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from problem import Problem
 
 PICTURE = r'!\[[^]]*\]\(([^):]+)\)'  # in Markdown, of a file and not of an address
-BAR = '{desc}: {percentage:3.0f}% |{bar}| {n}/{total} batches, {remaining} left'
+BAR = '{desc}: {percentage:3.0f}% |{bar}| {remaining} left'
 
 
 def tagged(notebook, tag):
@@ -27,11 +27,12 @@ def tagged(notebook, tag):
 
 
 class Client(NotebookClient):
-    """Runs a notebook, and tells `bar` how far its trainings are."""
+    """Runs a notebook, and tells `bar` how far it is."""
 
     def __init__(self, notebook, bar, **settings):
         super().__init__(notebook, shutdown_kernel='immediate', extra_arguments=['--log-level=ERROR'], **settings)
         self.bar = bar
+        self.on_cell_executed = self.tell
 
     @contextlib.asynccontextmanager
     async def async_setup_kernel(self, **settings):
@@ -44,6 +45,9 @@ class Client(NotebookClient):
             yield
         finally:
             await self._async_cleanup_kernel()
+
+    def tell(self, cell, cell_index, execute_reply):
+        self.bar.cell_done(sum(cell.cell_type == 'code' for cell in self.nb.cells[cell_index + 1 :]))
 
     def handle_comm_msg(self, outs, msg, cell_index):
         super().handle_comm_msg(outs, msg, cell_index)
@@ -64,11 +68,15 @@ def batches_done(widgets):
 
 
 class Bar(tqdm):
-    """One bar for all trainings: which one is running, how many batches are done, the time that is left for all."""
+    """One bar for all of the notebook, in batches: which training is running, and the time that is left.
 
-    def __init__(self, runs, num_epochs, num_batches):
+    All that comes after the trainings takes as long as `rest` batches, each of its cells the same share.
+    """
+
+    def __init__(self, runs, num_epochs, num_batches, rest):
         self.runs, self.num_epochs, self.num_batches = runs, num_epochs, num_batches
-        total = len(runs) * num_epochs * num_batches
+        self.trainings, self.rest = len(runs) * num_epochs * num_batches, rest
+        total = self.trainings + rest
         super().__init__(total=total, desc='starting', bar_format=BAR, smoothing=0)  # from the mean speed
 
     def show(self, done):
@@ -78,13 +86,18 @@ class Bar(tqdm):
         if self.desc == 'starting':
             self.unpause()  # what came before is not part of the speed
         before, self.desc = self.desc, self.what(done)
-        self.update(min(sum(done), self.total) - self.n)
+        self.update(max(min(sum(done), self.trainings) - self.n, 0))
         if self.desc != before:
             self.refresh()
 
+    def cell_done(self, num_left):
+        """Called after each cell: when all is trained, each of the `num_left` cells has the same share of the rest."""
+        if self.n >= self.trainings and self.total > self.n:
+            self.update((self.total - self.n) / (num_left + 1))
+
     def what(self, done):
         """Which training is running, and how far it is."""
-        if sum(done) >= self.total:
+        if sum(done) >= self.trainings:
             return 'testing'
         run = self.runs[min(len(done), len(self.runs)) - 1]
         epoch = min(done[-1] // self.num_batches + 1, self.num_epochs)

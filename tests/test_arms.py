@@ -251,8 +251,12 @@ def test_the_best_rate_is_that_of_the_mean(table):
 
 def test_of_equal_rates_the_higher_one_is_the_best(table):
     """However their sums round: 0.1 + 0.2 + 0.3 is more than 0.3 + 0.2 + 0.1."""
-    rows = [f'fine-tuned,all,0.03,{seed},similar,{valid},{valid},0000,x' for seed, valid in enumerate((0.1, 0.2, 0.3))]
-    rows += [f'fine-tuned,all,0.1,{seed},similar,{valid},{valid},0000,x' for seed, valid in enumerate((0.3, 0.2, 0.1))]
+    rows = [
+        f'fine-tuned,all,0.03,{seed},similar,{valid},0 {valid},ff80,x' for seed, valid in enumerate((0.1, 0.2, 0.3))
+    ]
+    rows += [
+        f'fine-tuned,all,0.1,{seed},similar,{valid},0 {valid},ff80,x' for seed, valid in enumerate((0.3, 0.2, 0.1))
+    ]
     table.write_text(HEAD + '\n'.join(rows))
     assert {*arms.measured(OF_TEN, 'similar').lr} == {'0.1'}
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import time
@@ -70,6 +71,23 @@ def test_make_hands_on_any_name_as_it_is(tmp_path, name):
         assert ran.stdout == f'-m commands.{module}|10|1|{name}|{name}|{name}|{name}'
 
 
+@pytest.mark.parametrize('words', ['SEEDS=0 1 2', 'DATA= folder', 'NAMES=vgg16 inception_v3'])
+def test_quotes_that_were_forgotten_are_one_sentence_before_anything_runs(words):
+    command = ['make', '-s', '-o', '.venv/installed', 'IN=false', 'lesson', *words.split()]
+    ran = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True)
+    assert ran.returncode and f'There is no "{words.split(maxsplit=1)[1]}" to make; put in quotes' in ran.stderr
+
+
+def test_no_pictures_are_labelled_unless_some_are_given(tmp_path):
+    told = tmp_path / 'told'
+    told.write_text('#!/bin/sh\nprintf %s "$DATA"\n')
+    told.chmod(0o755)
+    for target, data in ('label', ''), ('classifier', 'kitchen'):
+        command = ['make', '-s', '-o', '.venv/installed', f'IN={told}', target]
+        environment = {name: value for name, value in os.environ.items() if name != 'DATA'}
+        assert subprocess.run(command, cwd=files.ROOT, env=environment, capture_output=True, text=True).stdout == data
+
+
 # ---- make classifier ------------------------------------------------------------------------------------------------
 
 
@@ -117,9 +135,11 @@ def test_how_long_it_took(sizes, num_classes, through, head, whole):
 def test_what_comes_is_said_with_what_was_so_far(monkeypatch, capsys):
     monkeypatch.setattr(classifier, 'pace', lambda source, pictures: 1.0)
     monkeypatch.setattr(psutil.Process, 'create_time', lambda self: time.time() - 3600)
-    classify.say_what_comes(of_sizes(200, 50, 50), 10)
+    classify.say_what_comes('dogs', of_sizes(200, 50, 50), 10)
     said = capsys.readouterr().out
-    assert said.startswith('2 classes, 200 for train, 50 for valid, 50 for test: about 65 min in all, and up to 10 min')
+    assert said.startswith(
+        'dogs: 2 classes, 200 for train, 50 for valid, 50 for test: about 65 min in all, and up to 10'
+    )
 
 
 @pytest.mark.slow
@@ -302,6 +322,17 @@ def test_copies_overwrite_nothing_and_are_made_once(unsorted, tmp_path, monkeypa
     assert set(contents(to)) == {path for path in after if path.is_relative_to(to)}
 
 
+@pytest.mark.parametrize('name, place, what', [('COPY', '', 'COPY'), ('COPY', 'a/b', 'COPY'), ('OUT', 'x.jpg', 'OUT')])
+def test_what_is_written_never_spoils_the_pictures(unsorted, monkeypatch, name, place, what):
+    monkeypatch.setenv(name, str(unsorted / place))
+    assert f'give another: {what}=' in sentence(label.main) or 'ends in .csv' in sentence(label.main)
+
+
+def test_a_classifier_is_not_written_among_its_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv('OUT', str(tmp_path / 'pictures' / 'result'))
+    assert 'in the folder of the pictures' in sentence(classify.asked_folder, str(tmp_path / 'pictures'))
+
+
 def test_what_can_not_be_labelled_is_one_sentence(unsorted, tmp_path, monkeypatch):
     monkeypatch.setenv('DATA', str(tmp_path / 'nowhere'))
     assert sentence(label.main).startswith(f'There is no folder {tmp_path}/nowhere')
@@ -309,6 +340,6 @@ def test_what_can_not_be_labelled_is_one_sentence(unsorted, tmp_path, monkeypatc
     monkeypatch.setenv('DATA', str(tmp_path / 'empty'))
     assert sentence(label.main).startswith('There are no pictures in ')
     monkeypatch.setenv('CLASSIFIER', str(tmp_path / 'empty'))
-    assert sentence(label.main).startswith('There is no file ')
+    assert ' is not there; give a folder that make classifier has written' in sentence(label.main)
     monkeypatch.delenv('CLASSIFIER')
     assert sentence(label.main).startswith('CLASSIFIER is not given')

@@ -45,8 +45,8 @@ def notebook_of(*cells):
 class Recorder(Bar):
     """A bar that remembers what it was told; the last one that was made is `Recorder.last`."""
 
-    def __init__(self, runs=('only',), num_epochs=1, num_batches=10):
-        super().__init__(runs, num_epochs, num_batches)
+    def __init__(self, runs=('only',), num_epochs=1, num_batches=10, rest=4):
+        super().__init__(runs, num_epochs, num_batches, rest)
         self.told = []
 
     def show(self, done):
@@ -114,13 +114,13 @@ def test_the_bar_follows_the_trainings_in_the_notebook():
     )
     assert [] in bar.told and [4] in bar.told and bar.told[-1] == [4, 6]
     assert len({*map(sum, bar.told)}) > 4  # it moves
-    assert bar.n == 10
+    assert bar.n == 14
     without_progress_bars(notebook)
     assert 'widgets' not in notebook.metadata and not any(cell.outputs for cell in notebook.cells)
 
 
 def test_the_bar_says_what_is_running():
-    bar = Bar(['a, seed 0', 'b, seed 0'], num_epochs=2, num_batches=3)
+    bar = Bar(['a, seed 0', 'b, seed 0'], num_epochs=2, num_batches=3, rest=8)
     said = []
     for done in [], [0], [2], [3], [6], [6, 0], [6, 5], [6, 6], [6, 6, 1]:
         bar.show(done)
@@ -137,6 +137,17 @@ def test_the_bar_says_what_is_running():
         ('b, seed 0, epoch 2 of 2', 11),
     ]
     assert said[7:] == [('testing', 12), ('testing', 12)]
+
+
+def test_the_bar_goes_on_after_the_trainings_cell_by_cell():
+    bar, said = Bar(['a, seed 0'], num_epochs=2, num_batches=3, rest=8), []
+    bar.cell_done(5)  # before them
+    bar.show([6])
+    for num_left in 3, 2, 1, 0:
+        bar.cell_done(num_left)
+        said.append(bar.n)
+        bar.show([6, 1])  # another training than those of the lesson
+    assert said == [8, 10, 12, 14] and bar.n == bar.total
 
 
 def test_widgets_that_are_no_progress_bar_count_as_nothing():

@@ -8,7 +8,7 @@ import mended_mxnet
 import numpy as onp
 import pandas as pd
 import pytest
-from helpers import fill, noise, source
+from helpers import fill, noise, sentence, source
 from matplotlib import pyplot
 from matplotlib.colors import to_rgba
 from mxnet import np
@@ -237,3 +237,16 @@ def test_mistakes_are_the_surest_first():
     labels = onp.array([0, 1, 0, 1, 1])
     assert utils.mistakes(list('vwxyz'), probabilities, labels) == ['x', 'w', 'z']
     assert utils.mistakes(list('vwxyz'), probabilities, probabilities.argmax(1)) == []
+
+
+# ---- Guesses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('guess', ['85', 0.85, 101, -1, True, float('nan')])
+def test_a_guess_that_is_none_is_one_sentence_before_a_training(guess):
+    assert 'give how many of 100' in sentence(figures.share_of, guess)
+    assert 'give how many of 100' in sentence(figures.Live, 'fine-tuned', 5, guess={'fine-tuned': {1: None, 5: guess}})
+
+
+def test_guesses():
+    assert [figures.share_of(guess) for guess in (0, 1, 85, 100)] == [0, 0.01, 0.85, 1]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -18,6 +19,9 @@ import files
 import utils
 from commands import lesson
 
+PARAMETERS = """data, seeds = 'kitchen', [0, 1]
+lr = {'fine-tuned': 1, 'from scratch': 2}
+px, batch_size, num_epochs, wd, num_frozen = 16, 4, 1, 0.001, 0"""
 ANSWER = """import os, pathlib
 pathlib.Path(os.environ['HOTDOG_BUILD'], f'net-{pathlib.Path(data).name}.safetensors').write_text(f'{data} {seeds}')
 (data, seeds)"""
@@ -41,8 +45,7 @@ def build(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny(tmp_path, monkeypatch, build):
     """A folder of pictures, and a notebook that trains nothing in place of the lesson's."""
-    parameters = "data, seeds, lr = 'kitchen', [0, 1], {'a': 1, 'b': 2}\npx, batch_size, num_epochs = 16, 4, 1"
-    cells = [nbformat.v4.new_code_cell(source) for source in (parameters, ANSWER)]
+    cells = [nbformat.v4.new_code_cell(source) for source in (PARAMETERS, ANSWER)]
     for cell, tag in zip(cells, ('parameters', 'result')):
         cell.metadata['tags'] = [tag]
     monkeypatch.setattr(lesson, 'NOTEBOOK', tmp_path / '01_fine_tuning.ipynb')
@@ -100,7 +103,37 @@ def test_a_broken_cell_of_parameters_is_one_sentence(tiny, source):
     notebook = nbformat.read(lesson.NOTEBOOK, 4)
     notebook.cells[0].source = source
     nbformat.write(notebook, lesson.NOTEBOOK)
-    assert "cell of parameters can't be run" in sentence(lesson.main, str(tiny))
+    said = sentence(lesson.main, str(tiny))
+    assert "cell of parameters can't be run" in said and 'git checkout -- notebooks' in said
+
+
+@pytest.mark.parametrize(
+    'change, what',
+    [
+        ('del px, num_epochs', 'cell of parameters lacks px, num_epochs;'),
+        ('lr = 0.1', 'lr is 0.1; give a rate for each'),
+        ("lr = {'fine-tuned': 0.1}", 'give a rate for each'),
+        ("lr['from scratch'] = '0.1'", "lr of from scratch is '0.1'"),
+        ('num_epochs = 0', 'num_epochs is 0'),
+        ('num_frozen = 14', 'num_frozen is 14; the network has 13 blocks'),
+        ('wd = -1', 'wd is -1'),
+    ],
+)
+def test_a_parameter_that_can_not_be_is_one_sentence_before_anything_runs(tiny, monkeypatch, change, what):
+    monkeypatch.setattr(utils, 'estimate', None)  # it does not come so far
+    notebook = nbformat.read(lesson.NOTEBOOK, 4)
+    notebook.cells[0].source += f'\n{change}'
+    nbformat.write(notebook, lesson.NOTEBOOK)
+    assert what in sentence(lesson.main, str(tiny))
+
+
+def test_a_notebook_that_is_not_there_is_one_sentence(tiny):
+    lesson.NOTEBOOK.unlink()
+    assert 'No such file' in sentence(lesson.main, str(tiny))
+
+
+def test_the_lessons_own_parameters_are_all_there():
+    assert len(utils.pretrained().features) == lesson.NUM_BLOCKS and {*lesson.parameters()['lr']} == lesson.RUNS
 
 
 # ---- What it writes -------------------------------------------------------------------------------------------------
@@ -114,7 +147,9 @@ def test_each_data_set_has_files_of_its_own_and_nothing_is_lost(tiny, build, mon
     assert names(build) == made
     assert (build / made[2]).read_text() == f'{tiny} [0]'
     said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith(' pictures to train on, 1 epochs, 2 runs: about 6 min in all.')
+    assert said[0].startswith('foods: ') and said[0].endswith(
+        ' pictures to train on, 1 epochs, 2 runs: about 6 min in all.'
+    )
     assert said[-1] == f'The page is {build / made[0]}' and str(tiny) in ''.join(said[1:-1])
 
     monkeypatch.setenv('SEEDS', '1')
@@ -262,7 +297,8 @@ def test_the_real_lesson_from_make_to_its_page(tmp_path):
     said = process.communicate()[0].decode()
     assert process.returncode == 0, said
     assert f'The page is {build}/01_fine_tuning-{label}.html'.encode('ascii', 'backslashreplace').decode() in said
-    bars = [part for part in said.replace('\r', '\n').splitlines() if '/10 batches' in part]
+    bars = [part for part in said.replace('\r', '\n').splitlines() if part.endswith(' left')]
+    assert bars[-1].startswith('testing: 100%') and any(re.match('testing:  [789][0-9]%', bar) for bar in bars)
     assert all(
         any(f'{name}, seed 0, epoch {k} of 5: ' in bar for bar in bars)
         for k in (2, 5)

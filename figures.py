@@ -104,9 +104,9 @@ class Live:
 
     def __init__(self, name, num_epochs, others=None, guess=None):
         self.name, self.num_epochs, self.others, self.guess = name, num_epochs, others or {}, guess
-        for of_100 in (guess or {}).get(name, {}).values():
-            if of_100 is not None:
-                share_of(of_100)  # or the training would stop after its first epoch
+        for guessed in (guess or {}).get(name, {}).values():
+            if guessed is not None:
+                of_100(guessed)  # or the training would stop after its first epoch
         place = DisplayHandle()
         self.shows = itertools.chain([place.display], itertools.repeat(place.update))
 
@@ -121,9 +121,9 @@ def plot_bars(accuracies, guess=None):
     fig, ax = plt.subplots(figsize=(12, 0.6 * len(names) + 1), layout='constrained')
     bars = ax.barh(names, accuracies.values(), color=[COLORS.get(name, 'darkgrey') for name in names])
     ax.bar_label(bars, fmt='%.3f', padding=6)
-    for name, of_100 in (guess or {}).items():
-        if of_100 is not None:
-            ax.plot(share_of(of_100), name, 'x', color='black', ms=14, mew=3)
+    for name, guessed in (guess or {}).items():
+        if guessed is not None:
+            ax.plot(of_100(guessed), name, 'x', color='black', ms=14, mew=3)
     ax.set(xlabel='accuracy on valid', xlim=(0, 1.08))
     ax.invert_yaxis()
     return fig
@@ -216,10 +216,10 @@ def crosses(ax, places, guesses, color='black'):
     """What was guessed, of 100, as crosses; None is no guess."""
     for place, guess in zip(places, guesses):
         if guess is not None:
-            ax.plot(place, share_of(guess), 'x', color=color, ms=14, mew=3)
+            ax.plot(place, of_100(guess), 'x', color=color, ms=14, mew=3)
 
 
-def share_of(guess):
+def of_100(guess):
     """What was guessed, of 100 pictures, as a share. Raises Problem."""
     if isinstance(guess, bool) or not isinstance(guess, Real) or not 0 <= guess <= 100 or 0 < guess < 1:
         raise Problem(f'A guess is {guess!r}; give how many of 100 pictures, such as 85, or None.')
@@ -312,7 +312,7 @@ def plot_heads(seeds, live, guess):
         ax.plot(seeds.get(head, []), [y] * len(seeds.get(head, [])), 'o', color=color, ms=9, alpha=0.6)
         ax.plot(value, y, 'o', color='black', ms=16, mew=2, mfc='none')
         if guess.get(head) is not None:
-            ax.plot(share_of(guess[head]), y, 'x', color='black', ms=14, mew=3)
+            ax.plot(of_100(guess[head]), y, 'x', color='black', ms=14, mew=3)
     ax.set_yticks(range(len(live)), live)
     ax.set(xlabel='accuracy on valid', ylim=(len(live) - 0.5, -0.5))
     styles = {

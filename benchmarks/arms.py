@@ -11,7 +11,8 @@ seconds  of an epoch of each arm, when nothing else runs: benchmarks/arms_second
 
 Similar pictures are kitchen at 128 px, different ones are digits. Writes benchmarks/arms.csv, a row for each training:
 valid by epoch, and at the best of them which test pictures were called right, as the digits of a hexadecimal number. Of
-these, only those of the chosen rates are ever looked at. A run that is stopped goes on; two halves may run at once.
+these, only those of the chosen rates and of the knob are ever looked at. A run that is stopped goes on; two halves may
+run at once.
 """
 
 import argparse

@@ -24,7 +24,7 @@ NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
 PARAMETERS = 'data', 'px', 'batch_size', 'num_epochs', 'wd', 'lr', 'num_frozen', 'seeds'
 RUNS, NUM_BLOCKS = {'fine-tuned', 'from scratch'}, 13
-GET_BACK = 'get it back: git checkout -- notebooks/01_fine_tuning.ipynb'
+GET_BACK = 'get the notebook back, without your changes: git checkout -- notebooks/01_fine_tuning.ipynb'
 REST = 4  # epochs: all else in the notebook takes as long as so many of them
 
 
@@ -36,9 +36,10 @@ def parameters():
         check_parameters(settings)
     except Problem:
         raise
+    except StopIteration:  # no cell has this tag
+        raise Problem(f'The notebook lacks its cell of parameters; {GET_BACK}.') from None
     except Exception as error:
-        why = repr(error) if str(error) else 'it is not there'
-        raise Problem(f"The notebook's cell of parameters can't be run ({why}); mend it, or {GET_BACK}.") from None
+        raise Problem(f"The notebook's cell of parameters can't be run ({error!r}); mend it, or {GET_BACK}.") from None
     return settings
 
 

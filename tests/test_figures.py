@@ -244,9 +244,9 @@ def test_mistakes_are_the_surest_first():
 
 @pytest.mark.parametrize('guess', ['85', 0.85, 101, -1, True, float('nan')])
 def test_a_guess_that_is_none_is_one_sentence_before_a_training(guess):
-    assert 'give how many of 100' in sentence(figures.share_of, guess)
+    assert 'give how many of 100' in sentence(figures.of_100, guess)
     assert 'give how many of 100' in sentence(figures.Live, 'fine-tuned', 5, guess={'fine-tuned': {1: None, 5: guess}})
 
 
 def test_guesses():
-    assert [figures.share_of(guess) for guess in (0, 1, 85, 100)] == [0, 0.01, 0.85, 1]
+    assert [figures.of_100(guess) for guess in (0, 1, 85, 100)] == [0, 0.01, 0.85, 1]

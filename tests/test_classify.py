@@ -150,7 +150,7 @@ def test_what_it_leaves(colours, capsys, monkeypatch):
     assert sorted(path.name for path in folder.iterdir()) == FILES and contents(colours) == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith('2 classes, ') and 'for test: about' in said[0]
+    assert said[0].startswith('colours: 2 classes, ') and 'for test: about' in said[0]
     assert said[1].startswith('tiny, head: ') and said[-1].startswith(f'The classifier is in {folder}')
     assert (folder / 'labels.txt').read_text() == '<b>red\nblue\n'
 

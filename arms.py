@@ -157,7 +157,7 @@ def measured(dataset, likeness, per_class='all', rates='best'):
     if table.empty:
         raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
     try:
-        table = RATES[rates](table)
+        table = AT_RATES[rates](table)
         table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]
         table['right'] = [bits(text, len(dataset.test)) for text in table.right]
     except (AttributeError, TypeError, ValueError):  # a column or a part of a row is not there
@@ -178,7 +178,7 @@ def at_first_rates(table):
     return table[table.lr == first.fillna(table.lr)].reset_index(drop=True)
 
 
-RATES = {'best': at_best_rates, 'first': at_first_rates, 'all': pd.DataFrame.copy}
+AT_RATES = {'best': at_best_rates, 'first': at_first_rates, 'all': pd.DataFrame.copy}
 
 
 def bits(text, n):

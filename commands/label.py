@@ -18,8 +18,8 @@ from tqdm import tqdm
 import frozen
 import utils
 from commands import REST, stoppable
-from commands.asked import asked_path, whole_path
-from files import BUILD, label_of, user_path, whole
+from commands.asked import asked_path
+from files import BUILD, label_of, whole
 from folders import Pictures, check_files, files_below
 from problem import Problem, say
 from sources.weights import keep_older
@@ -37,10 +37,10 @@ def network_in(folder):
 
 def asked_places(folder):
     """(the path of the table, the folder of the copies or None). Raises Problem where they would spoil the pictures."""
-    out, to = (user_path(whole_path(os.environ[name])) if os.environ.get(name) else None for name in ('OUT', 'COPY'))
+    out, to = (asked_path(name, EXAMPLE) if os.environ.get(name) else None for name in ('OUT', 'COPY'))
     if out and out.suffix != '.csv':
         raise Problem(f'{out} is no name of a table; give one that ends in .csv: OUT=labels.csv.')
-    if to and folder.resolve() in [to.resolve(), *to.resolve().parents]:
+    if to and to.resolve().is_relative_to(folder.resolve()):
         raise Problem(
             f'{to} is in the folder of the pictures, where the copies would be labelled next time; give another: '
             'COPY=folder.'

@@ -23,7 +23,7 @@ from sources.weights import keep_older
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
 PARAMETERS = 'data', 'px', 'batch_size', 'num_epochs', 'wd', 'lr', 'num_frozen', 'seeds'
-RUNS, NUM_BLOCKS = {'fine-tuned', 'from scratch'}, 13
+RUNS = {'fine-tuned', 'from scratch'}
 GET_BACK = 'get the notebook back, without your changes: git checkout -- notebooks/01_fine_tuning.ipynb'
 REST = 4  # epochs: all else in the notebook takes as long as so many of them
 
@@ -33,13 +33,11 @@ def parameters():
     settings = {}
     try:
         exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
-        check_parameters(settings)
-    except Problem:
-        raise
     except StopIteration:  # no cell has this tag
         raise Problem(f'The notebook lacks its cell of parameters; {GET_BACK}.') from None
     except Exception as error:
         raise Problem(f"The notebook's cell of parameters can't be run ({error!r}); mend it, or {GET_BACK}.") from None
+    check_parameters(settings)
     return settings
 
 
@@ -55,11 +53,7 @@ def check_parameters(settings):
         check_number(f'lr of {name}', rate)
     check_number('wd', settings['wd'])
     check_number('num_epochs', settings['num_epochs'], 1, whole=True)
-    check_number('num_frozen', settings['num_frozen'], whole=True)
-    if settings['num_frozen'] > NUM_BLOCKS:
-        raise Problem(
-            f'num_frozen is {settings["num_frozen"]}; the network has {NUM_BLOCKS} blocks, so give 0 to {NUM_BLOCKS}.'
-        )
+    utils.freeze(utils.from_scratch(['a', 'b']), settings['num_frozen'])  # it knows how many blocks there are
 
 
 # ---- What is asked for ----------------------------------------------------------------------------------------------

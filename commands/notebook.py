@@ -75,7 +75,7 @@ class Bar(tqdm):
 
     def __init__(self, runs, num_epochs, num_batches, rest):
         self.runs, self.num_epochs, self.num_batches = runs, num_epochs, num_batches
-        self.trainings, self.rest = len(runs) * num_epochs * num_batches, rest
+        self.trainings = len(runs) * num_epochs * num_batches
         total = self.trainings + rest
         super().__init__(total=total, desc='starting', bar_format=BAR, smoothing=0)  # from the mean speed
 

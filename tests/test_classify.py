@@ -137,9 +137,8 @@ def test_what_comes_is_said_with_what_was_so_far(monkeypatch, capsys):
     monkeypatch.setattr(psutil.Process, 'create_time', lambda self: time.time() - 3600)
     classify.say_what_comes('dogs', of_sizes(200, 50, 50), 10)
     said = capsys.readouterr().out
-    assert said.startswith(
-        'dogs: 2 classes, 200 for train, 50 for valid, 50 for test: about 65 min in all, and up to 10'
-    )
+    counts = '2 classes, 200 for train, 50 for valid, 50 for test'
+    assert said.startswith(f'dogs: {counts}: about 65 min in all, and up to 10 min')
 
 
 @pytest.mark.slow
@@ -322,10 +321,13 @@ def test_copies_overwrite_nothing_and_are_made_once(unsorted, tmp_path, monkeypa
     assert set(contents(to)) == {path for path in after if path.is_relative_to(to)}
 
 
-@pytest.mark.parametrize('name, place, what', [('COPY', '', 'COPY'), ('COPY', 'a/b', 'COPY'), ('OUT', 'x.jpg', 'OUT')])
+@pytest.mark.parametrize(
+    'name, place, what',
+    [('COPY', '', 'give another: COPY='), ('COPY', 'a/b', 'give another: COPY='), ('OUT', 'x.jpg', 'ends in .csv')],
+)
 def test_what_is_written_never_spoils_the_pictures(unsorted, monkeypatch, name, place, what):
     monkeypatch.setenv(name, str(unsorted / place))
-    assert f'give another: {what}=' in sentence(label.main) or 'ends in .csv' in sentence(label.main)
+    assert what in sentence(label.main)
 
 
 def test_a_classifier_is_not_written_among_its_pictures(tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def test_a_broken_cell_of_parameters_is_one_sentence(tiny, source):
         ("lr = {'fine-tuned': 0.1}", 'give a rate for each'),
         ("lr['from scratch'] = '0.1'", "lr of from scratch is '0.1'"),
         ('num_epochs = 0', 'num_epochs is 0'),
-        ('num_frozen = 14', 'num_frozen is 14; the network has 13 blocks'),
+        ('num_frozen = 14', 'num_frozen is 14, and the network has 13 blocks'),
         ('wd = -1', 'wd is -1'),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_notebook_that_is_not_there_is_one_sentence(tiny):
 
 
 def test_the_lessons_own_parameters_are_all_there():
-    assert len(utils.pretrained().features) == lesson.NUM_BLOCKS and {*lesson.parameters()['lr']} == lesson.RUNS
+    assert {*lesson.parameters()['lr']} == lesson.RUNS
 
 
 # ---- What it writes -------------------------------------------------------------------------------------------------

@@ -50,9 +50,11 @@ def test_a_network_that_nobody_holds_gives_back_its_memory():
         'import utils, mended_mxnet, psutil\n'
         'held = lambda: psutil.Process().memory_info().rss / 2**20\n'
         'source = utils.pretrained()\n'
+        'three = lambda: [utils.with_new_head(source, ["a", "b"]) for _ in range(3)]\n'
+        'three()\n'  # what MXNet keeps of its first copies (0 or 56 MiB) is not a network's
         'mended_mxnet.give_back_memory()\n'
         'before = held()\n'
-        'nets = [utils.with_new_head(source, ["a", "b"]) for _ in range(3)]\n'
+        'nets = three()\n'
         'meanwhile = held()\n'
         'del nets\n'
         'mended_mxnet.give_back_memory()\n'

@@ -19,6 +19,7 @@ from benchmarks.table import Table
 from files import BUILD, ROOT, whole
 from folders import Pictures
 from problem import Problem
+from sources import NETWORKS
 from sources.weights import set_weights, weights_of
 
 
@@ -91,8 +92,9 @@ def target(arm, source, classes):
     """The network that `arm` begins with, the first blocks copied from the source and the others random."""
     if arm.copied == 'output':
         return utils.with_new_head(source, classes)
-    net = utils.from_scratch(classes)
-    net(np.zeros((1, 3, 32, 32)))  # makes the shapes of its weights known
+    net = utils.from_scratch(classes, source.network)
+    px = NETWORKS[source.network].usual_px
+    net(np.zeros((1, 3, px, px)))  # makes the shapes of its weights known
     num_copied = frozen.position(source, arm.copied)
     for block, original in zip(net.features[:num_copied], source.features[:num_copied]):
         set_weights(block, weights_of(original))
@@ -155,7 +157,9 @@ def measured(dataset, likeness, per_class='all', rates='best'):
     path = ROOT / 'benchmarks' / 'arms.csv'
     table = Table(path, ['arm', 'per_class', 'lr', 'likeness']).rows(per_class=per_class, likeness=likeness)
     if table.empty:
-        raise Problem(f'Nothing was measured with {per_class} {likeness} pictures per class; run benchmarks/arms.py.')
+        raise Problem(
+            f'Nothing was measured with {per_class} {likeness} pictures per class; run python -m benchmarks.arms.'
+        )
     try:
         table = AT_RATES[rates](table)
         table['valid_by_epoch'] = [[float(value) for value in text.split()] for text in table.valid_by_epoch]

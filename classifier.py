@@ -26,7 +26,7 @@ import frozen
 import utils
 from arms import keep_statistics
 from folders import Pictures
-from problem import in_words, say
+from problem import Problem, in_words, say
 from sources import NETWORKS
 from sources.weights import set_weights
 
@@ -64,13 +64,19 @@ class Task:
 
 
 def folds_of(pictures):
-    """Five folds, [(pictures to fit, pictures to judge, their rows), ...], or as many as the largest class has."""
-    labels = frozen.labels_of(pictures)
+    """Five folds, [(pictures to fit, pictures to judge, their rows), ...], or as many as the largest class has.
+
+    Copies, byte for byte, go together.
+    """
+    first = frozen.firsts_of(pictures)
+    different = onp.unique(first)
+    labels = frozen.labels_of(pictures)[different]
     folds = StratifiedKFold(min(5, onp.bincount(labels).max()), shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of small classes, which are not in each fold
         split = list(folds.split(labels, labels))
-    return [(part(pictures, fitted), part(pictures, judged), judged) for fitted, judged in split]
+    rows = [[onp.flatnonzero(onp.isin(first, different[some])) for some in fold] for fold in split]
+    return [(part(pictures, fitted), part(pictures, judged), judged) for fitted, judged in rows]
 
 
 def part(pictures, rows):
@@ -119,6 +125,7 @@ class Candidate(NamedTuple):
     above: gluon.HybridBlock
     log_p: onp.ndarray
     C: float
+    views: int
 
     def called(self, pictures):
         """The logarithms of its probabilities [n, c]."""
@@ -143,7 +150,7 @@ def head_on(task, source, views=0):
     else:
         log_p = log_probabilities(above, features, task.judges)
     name = f'{source}, head' + f', {views} views' * bool(views)
-    return Candidate(name, source, net, features, above, log_p, C)
+    return Candidate(name, source, net, features, above, log_p, C, views)
 
 
 def out_of_fold(features, pictures, C, views=0):
@@ -222,7 +229,8 @@ class Stage:
             net = utils.copied(self.best.net)
             _, above = frozen.cut(net, self.at)
             above.apply(keep_statistics)
-            weight, bias = frozen.dense_of(*fitted_head(self.best.features, fitted, self.best.C))
+            scaler, model = fitted_head(self.best.features, fitted, self.best.C, self.best.views)
+            weight, bias = frozen.dense_of(scaler, model)
             set_weights(above.output, {'weight': weight, 'bias': bias})
             soften(net, self.T)
             self.train(above, [rows_of[path] for path, _ in fitted], fitted, FOLD_EPOCHS)
@@ -255,7 +263,7 @@ class Search:
         started = time.time()
         found = make()
         kept = self.best is None or gained(self.task.labels, self.best.log_p, found.log_p)
-        valid, seconds = accuracy(found.log_p, self.task.labels), time.time() - started
+        valid, seconds = utils.accuracy(found.log_p, self.task.labels), time.time() - started
         self.rows.append({'tried': found.name, 'valid': valid, 'seconds': seconds, 'kept': kept})
         self.best = found if kept else self.best
         say(f'{found.name}: {valid:.3f} of {self.task.judge}, {seconds:.0f} s' + ', not kept' * (not kept))
@@ -265,16 +273,21 @@ class Search:
         task, many = self.task, VIEWS * len(self.task.fitted)
         everything = len(task.known) + len(task.dataset.test)
         for source in OTHERS:
-            if is_time_for(f'{source}, head', deadline, source, everything, task):
-                self.attempt(lambda source=source: head_on(task, source))
+            self.try_on(f'{source}, head', lambda: head_on(task, source), deadline, source, everything)  # noqa: B023
         source = self.best.source
-        if is_time_for(f'{source}, head, {VIEWS} views', deadline, source, many, task):
-            self.attempt(lambda: head_on(task, source, VIEWS))
-        if is_time_for(f'{source}, last stage', deadline, source, everything + 2 * many, task):
-            try:
-                self.attempt(Stage(task, self.best, deadline).candidate)
-            except TimeUp:
-                say(f'{source}, last stage: given up, for the time is up.')
+        self.try_on(f'{source}, head, {VIEWS} views', lambda: head_on(task, source, VIEWS), deadline, source, many)
+        stage = f'{source}, last stage', lambda: Stage(task, self.best, deadline).candidate()
+        self.try_on(*stage, deadline, source, everything + 2 * many)
+
+    def try_on(self, step, make, deadline, source, num_pictures):
+        """Attempt a step if so many pictures can pass through a source network in time; if it fails, that is said."""
+        try:
+            if is_time_for(step, deadline, source, num_pictures, self.task):
+                self.attempt(make)
+        except TimeUp:
+            say(f'{step}: given up, for the time is up.')
+        except Problem as problem:
+            say(f'{step}: given up. {problem}')
 
     def out_of_fold(self):
         """What heads on the first source say of train and valid, each picture by one that was fitted to the others."""
@@ -301,10 +314,6 @@ def pace(source, pictures, most=32):
     for _ in below.outputs(pictures, px, 0, rows):
         pass
     return (time.time() - started) / len(rows)
-
-
-def accuracy(log_p, labels):
-    return float((log_p.argmax(1) == labels).mean())
 
 
 def gained(labels, before, after):

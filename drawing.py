@@ -89,7 +89,7 @@ def by_stage(names):
 
 def by_size(features, sizes, weights):
     """The part that each block belongs to, where no stages are named: one for each size of maps."""
-    on_top = len([*itertools.takewhile(lambda block: isinstance(block, heads.TOP), reversed(features))])
+    on_top = len(heads.top_of(features))
     below = len(features) - on_top
     first = next(i for i, count in enumerate(weights) if count)  # what only turns the picture is no part
     sides = [f'{sizes[max(i, first)][-1]} px' for i in range(below)]

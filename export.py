@@ -5,7 +5,6 @@ has to do them again, and in another way: most exported networks that are worse 
 """
 
 import json
-import shutil
 
 import mended_mxnet
 
@@ -14,9 +13,10 @@ import onnx
 from onnx import TensorProto, compose, helper, inliner, numpy_helper, parser
 
 import onnx_graph
-from files import ROOT
-from problem import check_colours, check_network, check_px, one_line
+from files import ROOT, whole
+from problem import Problem, check_colours, check_network, check_px, one_line
 from sources import NETWORKS
+from sources.weights import keep_older
 
 # pictures.centre_crop and pictures.normalize. Pillow scales with triangles, first along one side, then along the other,
 # and rounds after each: two products with matrices that are made from the picture's size. ONNX's own Resize does it
@@ -134,6 +134,8 @@ def to_onnx(net, px, **facts):
     check_network(net)
     check_colours(net)
     check_px(px)
+    if not hasattr(net, 'network'):
+        raise Problem('This is a part of a network or one that is not from here; give the whole one that it is of.')
     network = onnx_graph.model_of(net, (1, 3, px, px))
     model = compose.merge_models(crop(px, net.mean, net.std), network, [('data', 'data')], prefix2='network/')
     softmax = helper.make_node('Softmax', ['network/output'], ['row'], axis=1)
@@ -150,7 +152,18 @@ def to_onnx(net, px, **facts):
 
 def leave(net, px, folder, **facts):
     """Write to `folder` what runs where there is no MXNet: classifier.onnx, labels.txt, predict.py. Raises Problem."""
-    onnx.save(to_onnx(net, px, **facts), folder / 'classifier.onnx')
     lines = ''.join(f'{one_line(name)}\n' for name in net.classes)
-    (folder / 'labels.txt').write_text(lines, 'utf8', 'backslashreplace')
-    shutil.copyfile(ROOT / 'templates' / 'predict.py', folder / 'predict.py')
+    write(folder / 'classifier.onnx', to_onnx(net, px, **facts).SerializeToString())
+    write(folder / 'labels.txt', lines.encode('utf8', 'backslashreplace'))
+    write(folder / 'predict.py', (ROOT / 'templates' / 'predict.py').read_bytes())
+
+
+def write(path, content):
+    """Write a file; what was there is kept beside it, unless it is the same. Raises Problem."""
+    try:
+        if not path.is_file() or path.read_bytes() != content:
+            with whole(path) as partial:
+                partial.write_bytes(content)
+                keep_older(path)
+    except OSError as error:
+        raise Problem(f'{path} could not be written ({error}); free some space or choose another folder.') from None

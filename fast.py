@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 import sys
+import types
 from importlib.metadata import PackageNotFoundError, version
 
 import mended_mxnet
@@ -47,7 +48,8 @@ def core():
 
 def code():
     """What decides how a block is given to it, from the code that is loaded."""
-    return [code_of(f) for f in (Compiled.__init__, onnx_graph.model_of, *onnx_graph.OPERATORS.values())]
+    things = {**vars(onnx_graph), **vars(onnx_graph.Graph), **onnx_graph.OPERATORS, 'settings': Compiled.__init__}
+    return [code_of(thing) for thing in things.values() if isinstance(thing, types.FunctionType)]
 
 
 STARTED = set()  # the processes in which it was started
@@ -62,7 +64,7 @@ def check_process():
 
 def cores():
     """As many as MXNet uses."""
-    return int(os.environ['OMP_NUM_THREADS'].split(',')[0])
+    return max(int(os.environ['OMP_NUM_THREADS'].split(',')[0]), 1)
 
 
 class Compiled:

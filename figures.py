@@ -19,6 +19,7 @@ from PIL import Image as PILImage
 from PIL import ImageEnhance
 from sklearn.metrics import ConfusionMatrixDisplay
 
+import heads
 from pictures import centre_crop, normalize, open_picture
 from problem import Problem
 
@@ -82,6 +83,8 @@ def plot_curves(histories, guess=None, num_epochs=1):
 
     `guess` is {name: {epoch: how many of 100 or None}}, drawn as crosses.
     """
+    if not histories:
+        raise Problem('There is no training to draw; give {name: the table of one}.')
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout='constrained')
     for name, history in histories.items():
         color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
@@ -142,16 +145,25 @@ def plot_confusion(probabilities, labels, classes):
     return shown.figure_
 
 
+def has_maps(net):
+    """Whether it ends in maps, their averages and one dense layer."""
+    top = heads.top_of(net.features)
+    return isinstance(net.output, nn.Dense) and not any(isinstance(block, nn.Dense) for block in top)
+
+
 def class_map(net, image, bias=False):
     """[h, w]: how much each place of a square image speaks for what `net` calls it (Zhou et al., 2016).
 
     The network averages its maps over all places and weights the averages; here each place is weighted, and nothing is
     averaged. So the mean of the map is what this class gets more than all classes on average, but for the bias; that
-    can be spread over all places.
+    can be spread over all places. Raises Problem.
     """
+    if not has_maps(net):
+        raise Problem('This network has more than one dense layer after its maps, which do not say where it looks.')
     weight = net.output.weight.data()
     X = np.array(normalize(image, net.mean, net.std), ctx=weight.ctx)[None]
-    maps = net.features[:-2](X)[0]  # without the average and Flatten
+    below = len(net.features) - len(heads.top_of(net.features))
+    maps = net.features[:below](X)[0]
     called = int(net(X).argmax())
     evidence = np.tensordot(weight[called] - weight.mean(0), maps, 1).asnumpy()
     if bias:

@@ -62,10 +62,7 @@ def read_folder(folder):
     files = {split: files_by_class(folder, part, left_out) for split, part in parts.items()}
     classes = sorted(files['train'])
     check_class_folders(parts, files, classes)
-    if left_out:
-        names = first_names(path.relative_to(folder) for path in left_out)
-        why = 'in no class folder, hidden, empty, unreadable or used already'
-        say(f'{len(left_out)} not used in {folder}, since {why}: {names}')
+    say_left_out(folder, left_out, 'in no class folder, hidden, empty, unreadable or used already')
     content, splits = {}, {}
     for split, part in parts.items():
         everything = [(path, i) for i, name in enumerate(classes) for path in files[split][name]]
@@ -169,6 +166,12 @@ def files_below(folder, left_out, visited):
             kind = left_out if path.name.startswith('.') else todo if os.path.isdir(path) else found
             kind.append(path)
     return found
+
+
+def say_left_out(folder, left_out, why):
+    if left_out:
+        names = first_names(path.relative_to(folder) for path in left_out)
+        say(f'{len(left_out)} not used in {folder}, since {why}: {names}')
 
 
 def identity(path):

@@ -42,6 +42,7 @@ import pictures as reading
 import utils
 from files import BUILD, user_path
 from known import Known
+from onnx_graph import weights_by_variable
 from problem import (
     Problem,
     check_classes,
@@ -54,7 +55,7 @@ from problem import (
     say,
 )
 from sources import inherit
-from sources.weights import check_finite, check_takes, not_taken, set_weights, weights_of
+from sources.weights import check_finite, check_takes, not_taken, set_weights
 
 CACHE = BUILD / 'cache'
 BATCH = 32  # pictures that MXNet computes at once
@@ -254,10 +255,6 @@ class Below:
         n = len(pictures) * max(views, 1)
         return tqdm(range(first, n), 'frozen part', n, initial=first, unit='picture', leave=False)
 
-    def pixels(self, pictures, px, views, rows):
-        """[n, 3, px, px]: the pixels of the rows."""
-        return onp.stack([*self.images(pictures, px, views, rows)])
-
     def images(self, pictures, px, views, rows):
         """Yield the pixels [3, px, px] of each of the rows."""
         for row in rows:
@@ -348,21 +345,28 @@ def labels_of(pictures, views=0):
     return onp.array([label for _, label in pictures] * max(views, 1))
 
 
+def firsts_of(pictures):
+    """[n]: of each picture the row of the first one that is the same, byte for byte. Raises Problem."""
+    rows = {}
+    with Known() as known:
+        return onp.array([rows.setdefault(content(path, known), row) for row, (path, _) in enumerate(pictures)])
+
+
 def scorer(below, scaler, dataset, px, views):
-    """The function that gives a model's accuracy on pictures it was not fitted to; views of one stay in one fold."""
+    """The function that gives a model's accuracy on pictures it was not fitted to, nor to copies or views of them."""
     if len(dataset.valid) >= LEAST_VALID:
         X, y = table_of(below, dataset.valid, px)
         X = scaler.transform(X)
         return lambda model: model.score(X, y)
-    fewest = onp.bincount(labels_of(dataset.train)).min()
+    first = firsts_of(dataset.train)
+    fewest = onp.bincount(labels_of(dataset.train)[onp.unique(first)]).min()
     if fewest < 2:
         raise Problem(
             f'C is chosen on valid, which has {len(dataset.valid)} pictures, or out of fold, and some class has one to '
             f'train on; give valid {LEAST_VALID}, or each class two.'
         )
     X, y = table_of(below, dataset.train, px, views)
-    picture = onp.tile(onp.arange(len(dataset.train)), max(views, 1))
-    folds = [*StratifiedGroupKFold(min(5, fewest)).split(X, y, picture)]
+    folds = [*StratifiedGroupKFold(min(5, fewest)).split(X, y, onp.tile(first, max(views, 1)))]
     return lambda model: cross_val_score(make_pipeline(OneScale(), model), X, y, cv=folds).mean()
 
 
@@ -395,9 +399,8 @@ def content(path, known):
 
 def what_it_computes(block, graph):
     """Its operators, their settings and inputs, and a hash of each array of weights, in the order of MXNet's graph."""
-    weights = weights_of(block)
-    check_finite(weights)
-    arrays = {param.name: weights[name] for name, param in block._collect_params_with_prefix().items()}
+    arrays = weights_by_variable(block)
+    check_finite(arrays)
     found = [version('mxnet')]
     for node in json.loads(graph.tojson())['nodes']:
         if node['name'] in arrays:

@@ -38,6 +38,11 @@ class Net(gluon.HybridBlock):
         return self.output(self.features(X))
 
 
+def top_of(features):
+    """The blocks after the last feature maps."""
+    return [*itertools.takewhile(lambda block: isinstance(block, TOP), reversed(features))]
+
+
 def on(features, num_classes, head):
     """A network of the blocks of `features` and a new head with so many outputs. Raises Problem. The heads:
 
@@ -48,7 +53,7 @@ def on(features, num_classes, head):
     """
     if head not in HEADS:
         raise Problem(f'There is no head "{head}"; choose one of {", ".join(HEADS)}.')
-    top = list(itertools.takewhile(lambda block: isinstance(block, TOP), reversed(features)))
+    top = top_of(features)
     if head == 'dense256':
         features = features[: len(features) - len(top)]
     elif not any(isinstance(block, (nn.Flatten, nn.Dense)) for block in top):

@@ -17,7 +17,7 @@ if 'mxnet' in sys.modules and 'npx' not in globals():  # the latter, where this 
     )
 
 # MXNet reads this when it is imported; by itself it leaves half of the cores idle where a core has one thread only
-os.environ.setdefault('OMP_NUM_THREADS', str(psutil.cpu_count(logical=False) or 1))
+os.environ['OMP_NUM_THREADS'] = os.environ.get('OMP_NUM_THREADS') or str(psutil.cpu_count(logical=False) or 1)
 
 import gluoncv.data  # noqa: F401
 from mxnet import np, npx, util

@@ -18,10 +18,10 @@ from sources.weights import weights_of
 OPSET, IR = 18, 10  # versions of ONNX that runtimes have known since 2024
 
 
-def model_of(block, shape=('n', 3, 'height', 'width')):
-    """The ONNX model of `block` in predict mode: 'data', in that shape, -> 'output'. Raises Problem.
+def model_of(block, shape):
+    """The ONNX model of `block` in predict mode, with a copy of the weights: 'data' -> 'output'. Raises Problem.
 
-    It holds a copy of the weights; a number for one of the names in `shape` makes that side fixed.
+    Of `shape`, [n, 3, height, width], a side is fixed by a number, and any by a name.
     """
     walked = json.loads(block(sym.var('data').as_np_ndarray()).tojson())
     graph, names = Graph(weights_by_variable(block)), []

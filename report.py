@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision
 
 import figures
 import utils
-from classifier import accuracy, look_alikes, probably_wrong, softened, temperature
+from classifier import look_alikes, probably_wrong, softened, temperature
 from files import ROOT
 from frozen import labels_of
 from pictures import centre_crop, open_picture
@@ -34,7 +34,7 @@ def how_good(judged):
     """A table with a row for each of {who judges: (log_p, labels)}."""
     rows = []
     for name, (log_p, labels) in judged.items():
-        right, n = accuracy(log_p, labels), len(labels)
+        right, n = utils.accuracy(log_p, labels), len(labels)
         low, high = utils.interval(right, n)
         row = {'judged on': name, 'pictures': n, 'right': right, '95 %': f'{low:.3f} to {high:.3f}'}
         if is_uneven(labels):
@@ -144,7 +144,7 @@ def place(path):
 
 
 def mistakes(net, px, pictures, log_p, labels):
-    """[(picture, where it looks, what was said), ...] of the surest mistakes first."""
+    """(how many, [(picture, where it looks, what was said), ...]) of the mistakes, the surest first."""
     called, sure = log_p.argmax(1), onp.exp(log_p.max(1))
     wrong = onp.flatnonzero(called != labels)
     shown = []
@@ -193,7 +193,7 @@ def page(name, search, T):
     labels, before = labels_of(dataset.test), softened(best.called(dataset.test), 1 / T)
     log_p = softened(before, T)
     good = how_good({task.judge: (softened(best.log_p, T), task.labels), 'test': (log_p, labels)})
-    right, n = accuracy(log_p, labels), len(labels)
+    right, n = utils.accuracy(log_p, labels), len(labels)
     low, high = utils.interval(right, n)
     known = search.out_of_fold()
     known = softened(known, temperature(known, labels_of(task.known)))

@@ -25,7 +25,7 @@ from scipy.stats import t
 from tqdm.auto import tqdm
 
 import workers
-from files import BUILD, ROOT, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
+from files import BUILD, ROOT, folder_of, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
 from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
@@ -75,23 +75,18 @@ def find_data(data='kitchen'):
 
     A folder may hold train/, valid/ and test/, or class folders only; see folders.read_folder. Raises Problem.
     """
-    if data == 'kitchen':
-        folder = ROOT / 'data' / 'kitchen'
-    elif data == 'hotdog':
-        folder = hotdog()
-    else:
-        folder = user_path(data)
-    return read_folder(folder)
+    if isinstance(data, str) and data == 'hotdog':
+        download_hotdog()
+    return read_folder(folder_of(data))
 
 
-def hotdog():
-    """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning); their folder."""
+def download_hotdog():
+    """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning). Raises Problem."""
     folder = ROOT / 'data'
     try:
         fetch(HOTDOG, folder, pooch.Unzip(extract_dir=str(folder)))
     except Problem as problem:
         raise Problem(f'{problem} Or use the pictures in the box: data = "kitchen".') from None
-    return folder / 'hotdog'
 
 
 def batches(pictures, net, px, batch_size, train=False):
@@ -457,8 +452,9 @@ def spread(values):
     return f'{mean} ± {onp.std(values, ddof=1):.3f}' if len(values) > 1 else mean
 
 
-def interval(share, n, z=1.96):
+def interval(share, n):
     """95 % interval of a share measured on n pictures (Wilson, 1927)."""
+    z = 1.96
     middle = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
@@ -477,6 +473,8 @@ def predict(net, picture, px=None, top=5):
     """{class: probability} of a picture (a file, PIL image or array), the `top` most likely first. Raises Problem."""
     check_network(net)
     check_colours(net)
+    if not hasattr(net, 'classes'):
+        raise Problem('The network does not say its classes; give it their names in order: net.classes = [...].')
     px = getattr(net, 'px', None) if px is None else px
     if px is None:
         raise Problem('The network does not say for which size it was trained; give px: utils.predict(net, path, 128).')

@@ -47,7 +47,7 @@ def right(features, net, pictures, dataset):
     """The share of test that is right after a fit to pictures."""
     above, _ = head(features, net, pictures, dataset)
     log_p = classifier.log_probabilities(above, features, dataset.test)
-    return classifier.accuracy(log_p, frozen.labels_of(dataset.test))
+    return utils.accuracy(log_p, frozen.labels_of(dataset.test))
 
 
 def called(features, net, few, others, dataset):

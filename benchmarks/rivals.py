@@ -115,8 +115,8 @@ def make_classifier(task):
         judges, test = search.task.labels, search.task.dataset.test
         log_p = search.best.called(test)
         return {
-            'valid': classifier.accuracy(search.best.log_p, judges),
-            'test': classifier.accuracy(log_p, frozen.labels_of(test)),
+            'valid': utils.accuracy(search.best.log_p, judges),
+            'test': utils.accuracy(log_p, frozen.labels_of(test)),
         }
 
     return run

@@ -3,11 +3,10 @@
 import os
 import sys
 import webbrowser
+from pathlib import Path
 
-from files import user_path
+from files import WITH_A_NAME
 from problem import Problem
-
-WITH_A_NAME = 'kitchen', 'hotdog'
 
 
 def asked_data(arguments):
@@ -30,7 +29,7 @@ def asked_path(name, example):
     """The path in a variable, by which make hands it on. Raises Problem, with an example to type, if there is none."""
     if not os.environ.get(name):
         raise Problem(f'{name} is not given; type {example}.')
-    return user_path(whole_path(os.environ[name]))
+    return Path(whole_path(os.environ[name]))
 
 
 def open_page(path):

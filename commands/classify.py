@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -21,10 +20,11 @@ import frozen
 import report
 import utils
 from commands import stoppable
-from commands.asked import asked_data, open_page
-from files import BUILD, label_of, user_path
+from commands.asked import asked_data, asked_path, open_page
+from files import BUILD, folder_of, label_of, partial_for
 from folders import SPLITS
 from problem import Problem, in_words, say
+from sources.weights import keep_older
 
 NAME = 'classifier.onnx'
 FIT, SHOW, REST = 0.001, 0.12, 1.5  # seconds: a picture and class, a mistake with its map, export and all else
@@ -44,15 +44,19 @@ def asked_minutes():
 
 
 def asked_folder(data):
-    """The folder that it is written to. Raises Problem if that holds something else, or itself without AGAIN=1."""
-    out = os.environ.get('OUT')
-    folder = user_path(out).absolute() if out else BUILD / f'classifier-{label_of(data)}'
-    if user_path(data).resolve() in folder.resolve().parents:
+    """The folder that it is written to. Raises Problem if that is among the pictures."""
+    folder = asked_path('OUT', 'OUT=folder') if os.environ.get('OUT') else BUILD / f'classifier-{label_of(data)}'
+    if folder_of(data).resolve() in folder.resolve().parents:
         raise Problem(
             f'{folder} is in the folder of the pictures, and would be a class next time; give another: OUT=folder.'
         )
+    return folder
+
+
+def check_free(folder, data):
+    """Raises Problem if a folder holds something else, or the classifier of these pictures without AGAIN=1."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
-        return folder
+        return
     found = trained_on(folder)
     if found is None:
         raise Problem(f'{folder} is there already, and no classifier; give another folder: OUT=folder.')
@@ -60,7 +64,6 @@ def asked_folder(data):
         raise Problem(f'{folder} is the classifier of {found}; give another folder: OUT=folder.')
     if os.environ.get('AGAIN') != '1':
         raise Problem(f'{folder} is there already; add AGAIN=1 to replace it, or give another: OUT=folder.')
-    return folder
 
 
 def trained_on(folder):
@@ -132,23 +135,8 @@ def write(folder, data, search, T):
         utils.save(net, made / 'classifier.safetensors', net.px)
         export.leave(net, net.px, made, data=label_of(data))
         (made / 'report.html').write_text(report.page(Path(data).name, search, T), 'utf8', 'backslashreplace')
-        keep_older_folder(folder)
+        keep_older(folder)  # something of the user's may be in it, too
         made.rename(folder)
-
-
-def partial_for(folder):
-    """A folder beside `folder` for what is not whole yet, which goes away. Raises OSError if it can't be there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix=f'{folder.name[:60]}.', suffix='.partial', dir=folder.parent)
-
-
-def keep_older_folder(folder):
-    """If a classifier is there, give its folder another name: something of the user's may be in it, too."""
-    if folder.is_dir() and any(folder.iterdir()):
-        names = (folder.with_name(f'{folder.name}.previous{k}') for k in ['', *range(2, 10**6)])
-        older = next(name for name in names if not os.path.lexists(name))
-        folder.rename(older)
-        say(f'{folder.name} was there already; that one is now {older.name}.')
 
 
 def main(*arguments):
@@ -157,6 +145,7 @@ def main(*arguments):
     data, minutes = asked_data(arguments), asked_minutes()
     folder = asked_folder(data)
     try:
+        check_free(folder, data)
         partial_for(folder).cleanup()  # if that can't be, say so before the work
         dataset = utils.find_data(data)
         say_what_comes(Path(data).name, dataset, minutes)

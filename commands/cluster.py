@@ -37,15 +37,15 @@ def work(file):
 
 def asked(arguments):
     """(the file, addresses as numbers). Raises Problem."""
-    if len(arguments) < 2:
+    if len(arguments) < 2 or '' in arguments:
         raise Problem(f'A file and the address of each machine are missing; type {USAGE}, this machine first.')
     file, *names = arguments
     path = user_path(file).absolute()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise Problem(f'There is no file {path}; type {USAGE}.')
     try:
         return path, [socket.gethostbyname(name) for name in names]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Problem(f'One of {", ".join(names)} is not known ({error}); give addresses in numbers.') from None
 
 

@@ -20,7 +20,7 @@ import utils
 from commands import REST, stoppable
 from commands.asked import asked_path
 from files import BUILD, label_of, whole
-from folders import Pictures, check_files, files_below
+from folders import Pictures, check_files, entries, files_below, say_left_out
 from problem import Problem, say
 from sources.weights import keep_older
 
@@ -30,19 +30,19 @@ EXAMPLE = 'make label CLASSIFIER=build/classifier-NAME'
 def network_in(folder):
     """The network in the folder of a classifier. Raises Problem."""
     path = folder / 'classifier.safetensors'
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise Problem(f'{path} is not there; give a folder that make classifier has written: {EXAMPLE}.')
     return utils.load(path)
 
 
-def asked_places(folder):
+def asked_places(folder, classes):
     """(the path of the table, the folder of the copies or None). Raises Problem where they would spoil the pictures."""
     out, to = (asked_path(name, EXAMPLE) if os.environ.get(name) else None for name in ('OUT', 'COPY'))
     if out and out.suffix != '.csv':
         raise Problem(f'{out} is no name of a table; give one that ends in .csv: OUT=labels.csv.')
-    if to and to.resolve().is_relative_to(folder.resolve()):
+    if to and any((to / name).resolve().is_relative_to(folder.resolve()) for name in classes):
         raise Problem(
-            f'{to} is in the folder of the pictures, where the copies would be labelled next time; give another: '
+            f'The copies in {to} would be in the folder of the pictures, and labelled next time; give another: '
             'COPY=folder.'
         )
     return out or BUILD / f'labels-{label_of(folder)}.csv', to
@@ -50,9 +50,12 @@ def asked_places(folder):
 
 def unsorted_pictures(folder):
     """All pictures in a folder and below, as [(path, 0), ...]; what can't be read is named. Raises Problem."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise Problem(f'There is no folder {folder}; give one with pictures: DATA=folder.')
-    paths = sorted(files_below(folder, [], set()))
+    entries(folder)  # or it would only be empty, if it may not be read
+    left_out = []
+    paths = sorted(files_below(folder, left_out, set()))
+    say_left_out(folder, left_out, 'hidden, empty, unreadable or used already')
     pictures = check_files(folder, [(path, 0) for path in paths], {})
     if not pictures:
         raise Problem(f'There are no pictures in {folder}; give a folder that has some: DATA=folder.')
@@ -107,7 +110,7 @@ def main():
     """All of it. Raises Problem."""
     folder = asked_path('DATA', f'{EXAMPLE} DATA=folder')
     net = network_in(asked_path('CLASSIFIER', f'{EXAMPLE} DATA={folder}'))
-    path, to = asked_places(folder)
+    path, to = asked_places(folder, net.classes)
     pictures = unsorted_pictures(folder)
     table = labels_of(net, pictures, folder)
     with stoppable(REST):

@@ -6,35 +6,43 @@ python -m commands.lesson [kitchen | hotdog | FOLDER]      (or: make lesson DATA
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 
+import known
 import utils
 from commands import stoppable
 from commands.asked import asked_data, open_page
 from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
-from files import label_of
+from files import label_of, partial_for
 from problem import Problem, check_number, in_words, say
 from sources.weights import keep_older
 
 NOTEBOOK = utils.ROOT / 'notebooks' / '01_fine_tuning.ipynb'
 FIVE_SEEDS = utils.ROOT / 'benchmarks' / 'difficulty.csv'
 PARAMETERS = 'data', 'px', 'batch_size', 'num_epochs', 'wd', 'lr', 'num_frozen', 'seeds'
-RUNS = {'fine-tuned', 'from scratch'}
+RUNS = 'fine-tuned', 'from scratch'
 GET_BACK = 'get the notebook back, without your changes: git checkout -- notebooks/01_fine_tuning.ipynb'
 REST = 4  # epochs: all else in the notebook takes as long as so many of them
+
+
+def cell_of(notebook, tag):
+    """The cell that has the tag. Raises Problem."""
+    try:
+        return tagged(notebook, tag)
+    except StopIteration:
+        raise Problem(f'The notebook lacks its cell of {tag}; {GET_BACK}.') from None
 
 
 def parameters():
     """{name: value} of the notebook's cell of parameters, which students change. Raises Problem."""
     settings = {}
     try:
-        exec(tagged(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
-    except StopIteration:  # no cell has this tag
-        raise Problem(f'The notebook lacks its cell of parameters; {GET_BACK}.') from None
+        exec(cell_of(nbformat.read(NOTEBOOK, 4), 'parameters').source, settings)
+    except Problem:
+        raise
     except Exception as error:
         raise Problem(f"The notebook's cell of parameters can't be run ({error!r}); mend it, or {GET_BACK}.") from None
     check_parameters(settings)
@@ -47,7 +55,7 @@ def check_parameters(settings):
     if lacking:
         raise Problem(f"The notebook's cell of parameters lacks {', '.join(lacking)}; write it there, or {GET_BACK}.")
     lr = settings['lr']
-    if not isinstance(lr, dict) or {*lr} != RUNS:
+    if not isinstance(lr, dict) or {*lr} != {*RUNS}:
         raise Problem(f"lr is {lr!r}; give a rate for each: {{'fine-tuned': 0.1, 'from scratch': 0.03}}.")
     for name, rate in lr.items():
         check_number(f'lr of {name}', rate)
@@ -71,7 +79,7 @@ def asked_seeds():
 def names_of_runs(settings):
     """The trainings in the notebook's order: for the first seed one of each network, then the others."""
     first, *others = settings['seeds']
-    runs = [(name, first) for name in settings['lr']]
+    runs = [(name, first) for name in RUNS]
     runs += [(name, seed) for name in settings['lr'] for seed in others]
     return [f'{name}, seed {seed}' for name, seed in runs]
 
@@ -83,7 +91,8 @@ def prepared(settings):
     """The notebook with what was asked for at the end of its cell of parameters."""
     notebook = nbformat.read(NOTEBOOK, 4)
     for name in 'data', 'seeds':
-        tagged(notebook, 'parameters').source += f'\n{name} = {settings[name]!r}'
+        cell_of(notebook, 'parameters').source += f'\n{name} = {settings[name]!r}'
+    cell_of(notebook, 'result')
     return notebook
 
 
@@ -111,7 +120,7 @@ def name_of(data):
 def move(folder):
     """Move what was made in `folder` to build/; what has the same name there gets another."""
     for path in sorted(folder.iterdir()):
-        if path.is_file():
+        if path.is_file() and path.name != known.FILE.name:  # what build/ knows of other folders stays
             keep_older(utils.BUILD / path.name)
             path.replace(utils.BUILD / path.name)
 
@@ -124,22 +133,17 @@ def say_lines(text):
 
 def say_result(notebook, data):
     """Print the notebook's table, and for the pictures in the box what five seeds gave."""
-    say_lines(tagged(notebook, 'result').outputs[0].data['text/plain'])
+    for output in cell_of(notebook, 'result').outputs:
+        say_lines(output.get('data', {}).get('text/plain', ''))
     if data == 'kitchen':
         table = pd.read_csv(FIVE_SEEDS).groupby('network')[['valid', 'test']].agg(utils.spread)
         say_lines(f'What five seeds gave, measured before ({FIVE_SEEDS.relative_to(utils.ROOT)}):')
         say_lines(str(table))
 
 
-def folder_for(name):
-    """A folder in build/ for what is not whole yet, which goes away. Raises OSError if it can't be there."""
-    utils.BUILD.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix=f'{name}.', suffix='.partial', dir=utils.BUILD)
-
-
 def run(notebook, name, bar):
     """Run `notebook`, and write all that it makes to build/, or nothing."""
-    with stoppable(), bar, folder_for(name) as folder:  # a bar that is open would be drawn after the last sentence
+    with stoppable(), partial_for(utils.BUILD / name) as folder:
         execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
         without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():
@@ -154,7 +158,7 @@ def main(*arguments):
     dataset = utils.find_data(data)
     notebook, name = prepared(settings), name_of(data)
     try:
-        folder_for(name).cleanup()  # if that can't be, say so before the work
+        partial_for(utils.BUILD / name).cleanup()  # if that can't be, say so before the work
         run(notebook, name, bar_for(dataset, settings))
     except OSError as error:
         raise Problem(f'The lesson could not be written ({error}); free some space or mend its folder.') from None

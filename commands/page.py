@@ -4,8 +4,10 @@ python -m commands.page      (or: make page CLASSIFIER=build/classifier-NAME)
 """
 
 import base64
+import contextlib
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +35,7 @@ EXAMPLE = 'make page CLASSIFIER=build/classifier-NAME'
 
 def network_in(folder):
     """(bytes, facts): the network in the folder of a classifier, and what it says of itself. Raises Problem."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise Problem(f'{folder} is no folder; give one that make classifier has written: {EXAMPLE}.')
     path = folder / 'classifier.onnx'
     try:
@@ -65,9 +67,11 @@ def locked():
 
 
 def installed():
-    """The hash of the runtime that is installed; None if none is."""
-    lock = PAGE / 'node_modules' / '.package-lock.json'  # npm writes it last
-    return integrity(lock) if lock.exists() else None
+    """The hash of the runtime that is installed; None if none is, or not all of it."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # whatever is left of it
+        if all((PAGE / RUNTIME / name).is_file() for name in (CODE, WASM)):
+            return integrity(PAGE / 'node_modules' / '.package-lock.json')  # npm writes it last
+    return None
 
 
 def integrity(lock):

@@ -126,7 +126,7 @@ def read_weights(path, sha256=None, advice='give a file that utils.save wrote.')
 
 def keep_older(path):
     """If `path` is there, give it another name, so that nothing that was trained is lost, and say so."""
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
         names = (path.with_stem(f'{path.stem}.previous{k}') for k in ['', *range(2, 10**6)])
         older = next(name for name in names if not os.path.lexists(name))
         path.replace(older)

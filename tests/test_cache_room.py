@@ -26,7 +26,7 @@ def check_done_without(below, pictures, capsys):
     ((X, y),) = all_batches(below.batches(pictures, PX, 12))
     out = capsys.readouterr().out
     assert 'is not kept, but computed anew each time' in out and out.count('\n') == 1
-    expected = below(below.pixels(pictures, PX, 0, range(12))).asnumpy()
+    expected = below(onp.stack([*below.images(pictures, PX, 0, range(12))])).asnumpy()
     assert onp.allclose(X, expected, atol=1e-5) and y.tolist() == [0, 1] * 6
     features = below.features(pictures, PX)
     assert onp.allclose(features, expected, atol=1e-5) and features[0, :80].size  # as notebook 02 takes them
@@ -88,7 +88,7 @@ def test_a_file_vanishes_at_any_step(below, pictures, cache, monkeypatch, step, 
                 os.unlink(path)
         return found if step == 'iterdir' else original(self, *args, **options)
 
-    expected = below(below.pixels(pictures[::-1], PX, 0, range(12))).asnumpy()
+    expected = below(onp.stack([*below.images(pictures[::-1], PX, 0, range(12))])).asnumpy()
     monkeypatch.setattr(pathlib.Path, step, vanishing)
     assert onp.allclose(below.features(pictures[::-1], PX), expected, atol=1e-5)
     monkeypatch.undo()
@@ -197,7 +197,7 @@ cache.write_array = lambda path, shape, rows_from: write(path, shape, lambda fir
 for k in range(30):
     some = pictures[(first + k) % 12:] + pictures[:(first + k) % 12]
     X = below.features(some, 16)
-    expected = below(below.pixels(some, 16, 0, range(12))).asnumpy()
+    expected = below(onp.stack([*below.images(some, 16, 0, range(12))])).asnumpy()
     assert numpy.allclose(X, expected, atol=1e-5)
 """
 

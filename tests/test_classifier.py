@@ -18,8 +18,10 @@ import classifier
 import frozen
 import sources
 import utils
+from classifier import fitted_head
 from folders import Dataset, Pictures
 from heads import HEADS
+from problem import Problem
 
 CLASSES = ['a', 'b']
 
@@ -38,6 +40,14 @@ def dataset_of(**labels):
     """A Dataset of pictures that only have names, with those class numbers."""
     splits = {split: [(f'{split} {i}', int(k)) for i, k in enumerate(some)] for split, some in labels.items()}
     return Dataset(CLASSES, **{s: Pictures(splits.get(s, []), CLASSES) for s in ('train', 'valid', 'test')})
+
+
+def files_of(labels, folder, copies=1):
+    """Pictures with those class numbers, so many with the same bytes one after the other."""
+    pictures = [(folder / str(i), int(label)) for i, label in enumerate(labels)]
+    for i, (path, _) in enumerate(pictures):
+        path.write_text(str(i // copies))
+    return Pictures(pictures, CLASSES)
 
 
 @pytest.fixture
@@ -60,13 +70,20 @@ def test_a_large_valid_judges_and_a_small_one_joins_train():
 
 
 @pytest.mark.parametrize('counts', [(50, 50), (40, 3), (4, 4), (2, 2)])
-def test_each_picture_is_judged_once_by_what_was_fitted_to_others(counts):
-    pictures = dataset_of(train=onp.repeat([0, 1], counts)).train
+def test_each_picture_is_judged_once_by_what_was_fitted_to_others(counts, tmp_path):
+    pictures = files_of(onp.repeat([0, 1], counts), tmp_path)
     folds = classifier.folds_of(pictures)
     assert sorted(row for *_, rows in folds for row in rows) == [*range(sum(counts))]
     for fitted, judged, rows in folds:
         assert judged == [pictures[row] for row in rows] and not {*fitted} & {*judged}
         assert {label for _, label in fitted} == {0, 1}
+
+
+def test_a_copy_is_not_judged_by_what_was_fitted_to_the_other_one(tmp_path):
+    pictures = files_of(onp.repeat([0, 1], 20), tmp_path, copies=2)
+    folds = classifier.folds_of(pictures)
+    assert sorted(row for *_, rows in folds for row in rows) == [*range(40)]
+    assert all({*rows // 2} == {i for i in range(20) if 2 * i in rows and 2 * i + 1 in rows} for *_, rows in folds)
 
 
 class Rows:
@@ -81,11 +98,11 @@ class Rows:
         return onp.stack([self.row[path] for path, _ in pictures])
 
 
-def test_out_of_fold_is_what_scikit_learn_gives():
+def test_out_of_fold_is_what_scikit_learn_gives(tmp_path):
     rng = onp.random.default_rng(0)
     y = rng.permutation(onp.arange(90) % 2)
     X = (rng.normal(size=(90, 5)) + y[:, None]).astype('f4')
-    pictures = dataset_of(train=y).train
+    pictures = files_of(y, tmp_path)
     model = make_pipeline(frozen.OneScale(), LogisticRegression(C=0.1, max_iter=10000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     expected = cross_val_predict(model, X, y, cv=folds, method='predict_proba')
@@ -113,13 +130,37 @@ def test_it_learns_colours_and_says_what_each_step_brought(dataset, capsys):
     assert search.rows[0]['valid'] > 0.9 and search.rows[0]['kept'] and not search.rows[1]['kept']
     assert capsys.readouterr().out.count(' of train and valid, out of fold, ') == 4
     labels = frozen.labels_of(dataset.test)
-    assert classifier.accuracy(search.best.called(dataset.test), labels) > 0.8
+    assert utils.accuracy(search.best.called(dataset.test), labels) > 0.8
 
 
 def test_what_would_take_too_long_is_not_tried(dataset, capsys):
     search = classifier.Search(classifier.Task(dataset))
     search.go_on(time.time() - 1)
     assert len(search.rows) == 1 and capsys.readouterr().out.count('not tried, for it would take') == 3
+
+
+def test_a_step_that_fails_leaves_the_best_so_far(dataset, monkeypatch, capsys):
+    search = classifier.Search(classifier.Task(dataset))
+    best = search.best
+
+    def stage(*_):
+        time.sleep(0.2)
+        raise Problem('The memory is too small.')
+
+    monkeypatch.setattr(classifier, 'Stage', stage)
+    search.go_on(time.time() + 1000)
+    assert 'tiny, last stage: given up. The memory is too small.' in capsys.readouterr().out
+    assert search.best.source == best.source and len(search.rows) == 3
+
+
+def test_the_last_stage_begins_with_a_head_fitted_to_views_where_the_best_one_was(dataset, monkeypatch):
+    task = classifier.Task(dataset)
+    best = classifier.head_on(task, 'tiny', 2)
+    stage, asked = classifier.Stage(task, best, time.time() + 1000), []
+    monkeypatch.setattr(stage, 'train', lambda *some: None)
+    monkeypatch.setattr(classifier, 'fitted_head', lambda *some: asked.append(some[3]) or fitted_head(*some))
+    stage.out_of_fold()
+    assert asked == [2] * 5
 
 
 def test_the_last_stage_trains_and_nothing_below_it(dataset):

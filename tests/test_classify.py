@@ -333,6 +333,29 @@ def test_what_is_written_never_spoils_the_pictures(unsorted, monkeypatch, name, 
 def test_a_classifier_is_not_written_among_its_pictures(tmp_path, monkeypatch):
     monkeypatch.setenv('OUT', str(tmp_path / 'pictures' / 'result'))
     assert 'in the folder of the pictures' in sentence(classify.asked_folder, str(tmp_path / 'pictures'))
+    monkeypatch.setenv('OUT', str(files.WITH_A_NAME['kitchen'] / 'train' / 'mine'))
+    assert 'in the folder of the pictures' in sentence(classify.asked_folder, 'kitchen')
+
+
+def test_copies_of_a_class_with_the_name_of_the_folder_would_be_labelled_next_time(unsorted, monkeypatch):
+    monkeypatch.setenv('COPY', str(unsorted.parent))
+    assert 'labelled next time' in sentence(label.asked_places, unsorted, ['other', unsorted.name])
+    assert label.asked_places(unsorted, ['other'])[1] == unsorted.parent
+
+
+def test_what_label_leaves_out_is_named(unsorted, capsys):
+    (unsorted / 'empty').mkdir()
+    (unsorted / '.hidden.png').write_bytes(b'')
+    label.unsorted_pictures(unsorted)
+    said = capsys.readouterr().out
+    assert said.startswith(f'2 not used in {unsorted}, ') and '.hidden.png' in said and 'empty' in said
+
+
+@pytest.mark.parametrize('name', ['热' * 85, 'a' * 255, 'caf\udce9'])
+def test_any_folder_has_a_label_that_a_file_can_have(name):
+    label_of = files.label_of(f'/x/{name}')
+    assert len(f'classifier-{label_of}.previous123.partial'.encode()) < 200
+    assert label_of != files.label_of(f'/y/{name}')
 
 
 def test_what_can_not_be_labelled_is_one_sentence(unsorted, tmp_path, monkeypatch):

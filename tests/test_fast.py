@@ -180,7 +180,7 @@ def test_a_layer_that_openvino_is_not_given(pictures, capsys):
     net.features.add(nn.LeakyReLU(0.3))
     below, _ = frozen.cut(net, 'output')
     assert below.features(pictures, PX) == pytest.approx(
-        below.block(np.array(below.pixels(pictures, PX, 0, range(12)))).asnumpy(), abs=1e-5
+        below.block(np.array(onp.stack([*below.images(pictures, PX, 0, range(12))]))).asnumpy(), abs=1e-5
     )
     assert 'can not be written as ONNX' in capsys.readouterr().out
 

@@ -8,13 +8,14 @@ import mended_mxnet
 import numpy as onp
 import pandas as pd
 import pytest
-from helpers import fill, noise, sentence, source
+from helpers import fill, noise, sentence, source, tiny
 from matplotlib import pyplot
 from matplotlib.colors import to_rgba
 from mxnet import np
 from PIL import Image
 
 import figures
+import frozen
 import utils
 from pictures import centre_crop
 
@@ -195,7 +196,7 @@ def test_the_mean_of_a_class_map_is_what_the_class_gets_more_than_all_do():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['resnet18_v2', 'efficientnet_lite0'])
+@pytest.mark.parametrize('name', ['resnet18_v2', 'efficientnet_lite0', 'resnet18_v1'])
 def test_a_class_map_changes_where_the_picture_does(name):
     """In Lite0 the maps lie upside down."""
     utils.seed_everything(0)
@@ -207,6 +208,11 @@ def test_a_class_map_changes_where_the_picture_does(name):
     assert onp.unravel_index(change.argmax(), change.shape) in {
         (row, column) for row in range(4) for column in range(2)
     }
+
+
+def test_a_network_without_maps_at_its_end_is_one_sentence():
+    net = frozen.with_head(tiny(), ['a', 'b'], 'dense256')
+    assert 'more than one dense layer' in sentence(figures.class_map, net, noise(32, 32))
 
 
 def test_an_activation_map_is_the_picture_where_the_map_is_high_and_grey_elsewhere(monkeypatch):

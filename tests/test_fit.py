@@ -29,8 +29,9 @@ GRID = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1e3, 1e4]
 
 
 @pytest.fixture(autouse=True)
-def with_cache(cache):
-    return cache
+def with_cache(cache, monkeypatch):
+    """A cache of its own; of pictures that only have names each is another."""
+    monkeypatch.setattr(frozen, 'content', lambda path, known: path)
 
 
 @pytest.fixture(autouse=True)
@@ -228,6 +229,15 @@ def test_views_of_a_picture_are_in_one_fold():
     assert table.train.max() == 1 and 0.2 < table.valid.min() <= table.valid.max() < 0.75
 
 
+def test_copies_of_a_picture_are_in_one_fold(monkeypatch):
+    """As with views; the copies come after all of the others."""
+    rng = onp.random.default_rng(0)
+    X, y = rng.normal(size=(60, 100)), rng.permutation(onp.arange(60) % 2)
+    monkeypatch.setattr(frozen, 'content', lambda path, known: int(path.split()[1]) % 60)
+    _, table = fitted(onp.concatenate([X, X]), onp.concatenate([y, y]))
+    assert table.train.max() == 1 and 0.2 < table.valid.min() <= table.valid.max() < 0.75
+
+
 def test_views_are_fitted_to_and_valid_is_seen_in_its_middle():
     X, y = clouds([60, 60])
     dataset, asked = dataset_of(train=y, valid=y), []
@@ -276,7 +286,7 @@ def test_the_network_as_a_whole_gives_the_same(tmp_path, make):
     before = values(net)
     dataset, below, above = real(tmp_path, net)
     table = frozen.fit(below, above, dataset, 32)
-    after, X = values(net), np.array(below.pixels(dataset.test, 32, 0, range(12)))
+    after, X = values(net), np.array(onp.stack([*below.images(dataset.test, 32, 0, range(12))]))
     moved = {name for name in before if not onp.array_equal(before[name], after[name])}
     assert moved == {'output.weight', 'output.bias'}
     assert net(X).asnumpy() == pytest.approx(above(below(X)).asnumpy(), abs=1e-5)

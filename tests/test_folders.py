@@ -16,8 +16,8 @@ import pytest
 from helpers import contents, fill, sentence
 from PIL import Image
 
+import files
 import known
-import utils
 from folders import SPLITS, Dataset, Pictures
 from problem import Problem
 from utils import find_data
@@ -78,7 +78,7 @@ def test_other_names_of_the_splits(tmp_path, given):
 
 
 def test_kitchen_is_the_default(tmp_path, monkeypatch):
-    monkeypatch.setattr(utils, 'ROOT', tmp_path)
+    monkeypatch.setitem(files.WITH_A_NAME, 'kitchen', tmp_path / 'data' / 'kitchen')
     fill(tmp_path / 'data' / 'kitchen', {'a': 30, 'b': 30})
     assert find_data() == find_data('kitchen') == find_data(tmp_path / 'data' / 'kitchen')
 

@@ -116,7 +116,7 @@ def check_frozen(net, at, pictures, px):
         i for i, block in enumerate(net.features) if any(p.grad_req != 'null' for p in block.collect_params().values())
     }  # a BatchNorm without weights at the bottom gets no gradient and stays
     assert moved == {block for block in trained if block >= first}
-    X = np.array(below.pixels(pictures, px, 0, range(2)))
+    X = np.array(onp.stack([*below.images(pictures, px, 0, range(2))]))
     Y = above(np.array(below.features(pictures, px)[:2])).asnumpy()
     assert onp.allclose(net(X).asnumpy(), Y, rtol=1e-3, atol=1e-3 * abs(Y).max())
 
@@ -139,7 +139,7 @@ def test_every_family(pictures, name, at):
 
 def test_all_that_is_below_is_frozen_in_every_mode(resnet, pictures):
     below, _ = frozen.cut(resnet, 'stage2')
-    X = np.array(below.pixels(pictures, 32, 0, range(4)))
+    X = np.array(onp.stack([*below.images(pictures, 32, 0, range(4))]))
     before, Y = weights_of(below.block), below(X)
     with autograd.record():
         assert (below(X) == Y).all()
@@ -280,7 +280,7 @@ def test_views_are_always_the_same(resnet, pictures):
     data_iter = below.batches(pictures, 32, 24, views=2)
     ((Y, labels),) = data_iter
     assert (Y.asnumpy() == X).all() and labels.asnumpy().tolist() == [label for _, label in pictures] * 2
-    assert (below.pixels(pictures, 32, 0, range(12)) != X[:12]).any()
+    assert (onp.stack([*below.images(pictures, 32, 0, range(12))]) != X[:12]).any()
 
 
 @pytest.mark.parametrize('value', [None, 'x', 8.0, True, float('nan'), -1, [1]])

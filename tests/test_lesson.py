@@ -93,9 +93,10 @@ def test_seeds_that_are_none_are_one_sentence(monkeypatch, seeds):
 
 def test_runs_are_named_in_the_notebooks_order(monkeypatch):
     monkeypatch.setenv('SEEDS', '3  0 2')
-    settings = {'lr': {'a': 1, 'b': 2}, 'seeds': lesson.asked_seeds()}
-    expected = ['a, seed 3', 'b, seed 3', 'a, seed 0', 'a, seed 2', 'b, seed 0', 'b, seed 2']
-    assert lesson.names_of_runs(settings) == expected
+    settings = {'lr': {'from scratch': 1, 'fine-tuned': 2}, 'seeds': lesson.asked_seeds()}
+    runs = ['fine-tuned, seed 3', 'from scratch, seed 3']  # its own two cells, whatever the order in lr
+    runs += [f'{name}, seed {seed}' for name in ('from scratch', 'fine-tuned') for seed in (0, 2)]
+    assert lesson.names_of_runs(settings) == runs
 
 
 @pytest.mark.parametrize('source', ['px = ', '1 / 0', "raise ValueError('no')"])
@@ -133,7 +134,25 @@ def test_a_notebook_that_is_not_there_is_one_sentence(tiny):
 
 
 def test_the_lessons_own_parameters_are_all_there():
-    assert {*lesson.parameters()['lr']} == lesson.RUNS
+    assert {*lesson.parameters()['lr']} == {*lesson.RUNS}
+
+
+def test_a_notebook_without_its_result_is_one_sentence_before_the_work(monkeypatch, tmp_path):
+    notebook = nbformat.read(lesson.NOTEBOOK, 4)
+    notebook.cells = [cell for cell in notebook.cells if 'result' not in cell.metadata.get('tags', [])]
+    nbformat.write(notebook, tmp_path / 'x.ipynb')
+    monkeypatch.setattr(lesson, 'NOTEBOOK', tmp_path / 'x.ipynb')
+    assert 'lacks its cell of result' in sentence(lesson.prepared, {'data': 'kitchen', 'seeds': [0]})
+
+
+def test_what_build_knows_of_other_folders_stays(build, tmp_path, monkeypatch):
+    """The kernel of a lesson has a build/ of its own."""
+    for folder in build, tmp_path / 'made':
+        folder.mkdir(exist_ok=True)
+        (folder / 'known.sqlite').write_text(folder.name)
+    (tmp_path / 'made' / 'net').write_text('new')
+    lesson.move(tmp_path / 'made')
+    assert names(build) == ['known.sqlite', 'net'] and (build / 'known.sqlite').read_text() == build.name
 
 
 # ---- What it writes -------------------------------------------------------------------------------------------------

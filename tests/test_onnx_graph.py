@@ -17,7 +17,8 @@ import heads
 import onnx_graph
 import utils
 
-SIZES = (2, 64, 64), (3, 33, 50)  # of one model, whose sides are free
+ANY = 'n', 3, 'height', 'width'  # a shape whose sides are free
+SIZES = (2, 64, 64), (3, 33, 50)  # of one model
 
 
 def with_onnxruntime(model, X):
@@ -76,7 +77,7 @@ def test_sources_at_every_size(name, at):
     net = utils.pretrained(name)
     net(np.zeros((1, 3, 32, 32)))
     block = net if at is None else net.features[: frozen.position(net, at)]
-    model = onnx_graph.model_of(block)
+    model = onnx_graph.model_of(block, ANY)
     onnx.checker.check_model(model, full_check=True)
     for size in SIZES:
         check_same(block, model, random_pictures(*size))
@@ -97,7 +98,7 @@ def test_every_head(head):
     net = frozen.with_head(source(), ['a', 'b', 'c'], head)
     net(np.zeros((1, 3, 32, 32)))
     shaken(net)
-    check_same(net, onnx_graph.model_of(net), random_pictures(2, 32, 32))
+    check_same(net, onnx_graph.model_of(net, ANY), random_pictures(2, 32, 32))
 
 
 def test_a_factor_that_is_fixed_counts_as_1():
@@ -107,7 +108,7 @@ def test_a_factor_that_is_fixed_counts_as_1():
     for layer in net:
         layer.gamma.set_data(np.full((3,), 5.0))
     X = random_pictures(1, 2, 2)
-    assert with_onnxruntime(onnx_graph.model_of(net), X) == pytest.approx(5 * X, rel=1e-4)
+    assert with_onnxruntime(onnx_graph.model_of(net, ANY), X) == pytest.approx(5 * X, rel=1e-4)
 
 
 # ---- What has none --------------------------------------------------------------------------------------------------
@@ -127,11 +128,11 @@ def test_one_sentence(layer):
     net = nn.HybridSequential()
     net.add(layer)
     utils.initialize(net)
-    assert 'can not be written as ONNX' in sentence(onnx_graph.model_of, net)
+    assert 'can not be written as ONNX' in sentence(onnx_graph.model_of, net, ANY)
 
 
 def test_that_names_are_known():
-    (last,) = onnx_graph.model_of(small_net()).graph.output
+    (last,) = onnx_graph.model_of(small_net(), ANY).graph.output
     sides = [side.dim_value or side.dim_param for side in last.type.tensor_type.shape.dim]
     assert last.name == 'output' and sides == ['n', 8, 1, 1]
 

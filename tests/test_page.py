@@ -120,6 +120,16 @@ def test_another_lock_installs_again(room, monkeypatch, tmp_path):
     assert (room / 'asked').read_text().startswith('ci ') and (code, wasm) == (b'new\n', WASM)
 
 
+@pytest.mark.parametrize('damage', ['{}', '{"packages"', '[]', None])
+def test_a_runtime_that_is_damaged_is_none(room, damage):
+    assert page.installed() == page.locked()
+    if damage is None:
+        (room / page.RUNTIME / page.WASM).unlink()
+    else:
+        (room / 'node_modules' / '.package-lock.json').write_text(damage)
+    assert page.installed() is None
+
+
 def test_the_lock_is_of_one_version_and_names_no_address():
     asked = json.loads((ROOT / 'page' / 'package.json').read_text())['dependencies']
     packages = json.loads((ROOT / 'page' / 'package-lock.json').read_text())['packages']

@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_score, recall_score
 from sklearn.neighbors import NearestCentroid
 
+import figures
 import frozen
 import utils
 import widgets
@@ -411,7 +412,7 @@ def test_an_answer_is_what_predict_says(tmp_path):
     html = Elements(page.answers.children[0].value)
     for name, p in utils.predict(net, path, 32).items():
         assert name in html.words and f'{p:.2f}' in html.words
-    assert html.tags.count('img') == 2 and asking.has_maps(net)
+    assert html.tags.count('img') == 2 and figures.has_maps(net)
 
 
 def test_a_network_without_maps_answers_without_them(tmp_path):

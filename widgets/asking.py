@@ -7,7 +7,6 @@ import mended_mxnet
 import ipywidgets
 import numpy as onp
 from matplotlib.figure import Figure
-from mxnet.gluon import nn
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 import figures
@@ -39,18 +38,11 @@ def answer(net, px, name, data):
 def shown(net, image, probabilities, name, bias=False):
     """A square image as HTML, beside it where `net` looks, if it has maps that say so, and how sure it is."""
     parts = [picture(image, f'{name}, as the network sees it', 200)]
-    if has_maps(net):
+    if figures.has_maps(net):
         called = max(probabilities, key=probabilities.get)
         parts.append(picture(figures.lit(net, image, bias), f'{name}, in colour where it speaks for {called}', 200))
     row = ''.join(f'<div style="margin-right: 16px">{part}</div>' for part in [*parts, bars(probabilities)])
     return f'<div><b>{escape(name)}</b></div><div style="display: flex; flex-wrap: wrap">{row}</div>'
-
-
-def has_maps(net):
-    """Whether it ends in maps, their averages and one dense layer: see figures.class_map."""
-    *_, pool, flatten = net.features
-    kinds = isinstance(pool, nn.GlobalAvgPool2D), isinstance(flatten, nn.Flatten), isinstance(net.output, nn.Dense)
-    return all(kinds)
 
 
 class Asking:

@@ -51,10 +51,8 @@ def check_no_folder(path):
 def whole(path):
     """A path to write to, which becomes `path` if all goes well and is removed if not: whole or not at all."""
     check_no_folder(path)
-    # a name that nobody else has
-    handle, partial = tempfile.mkstemp(
-        '.partial', f'{shortened(path.name, 60)}.', path.parent
-    )  # a name that nobody else has
+    prefix = f'{shortened(path.name, 60)}.'
+    handle, partial = tempfile.mkstemp('.partial', prefix, path.parent)  # a name that nobody else has
     os.close(handle)
     partial = Path(partial)
     try:

@@ -42,7 +42,6 @@ import pictures as reading
 import utils
 from files import BUILD, user_path
 from known import Known
-from onnx_graph import weights_by_variable
 from problem import (
     Problem,
     check_classes,
@@ -55,7 +54,7 @@ from problem import (
     say,
 )
 from sources import inherit
-from sources.weights import check_finite, check_takes, not_taken, set_weights
+from sources.weights import check_finite, check_takes, not_taken, set_weights, weights_of
 
 CACHE = BUILD / 'cache'
 BATCH = 32  # pictures that MXNet computes at once
@@ -399,8 +398,9 @@ def content(path, known):
 
 def what_it_computes(block, graph):
     """Its operators, their settings and inputs, and a hash of each array of weights, in the order of MXNet's graph."""
-    arrays = weights_by_variable(block)
-    check_finite(arrays)
+    weights = weights_of(block)
+    check_finite(weights)
+    arrays = {param.name: weights[name] for name, param in block._collect_params_with_prefix().items()}
     found = [version('mxnet')]
     for node in json.loads(graph.tojson())['nodes']:
         if node['name'] in arrays:

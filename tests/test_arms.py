@@ -39,7 +39,9 @@ def small(monkeypatch):
 
 @pytest.fixture(scope='module')
 def resnet():
-    return source()
+    net = source()
+    net.network = 'resnet18_v2'
+    return net
 
 
 @pytest.fixture

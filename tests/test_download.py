@@ -21,6 +21,7 @@ import requests
 from helpers import contents, fill, sentence
 
 import commands.weights
+import files
 import utils
 from sources import NETWORKS, download
 from sources.download import File, fetch
@@ -283,6 +284,7 @@ def book(server, tmp_path, monkeypatch):
     server.how['/hotdog.zip'] = gives(server.data)
     known_hash = f'sha1:{hashlib.sha1(server.data).hexdigest()}'
     monkeypatch.setattr(utils, 'ROOT', tmp_path / 'project')
+    monkeypatch.setitem(files.WITH_A_NAME, 'hotdog', tmp_path / 'project' / 'data' / 'hotdog')
     monkeypatch.setattr(utils, 'HOTDOG', File('hotdog.zip', known_hash, (f'{server.address}/hotdog.zip',)))
     return server
 

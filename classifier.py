@@ -7,6 +7,7 @@ where there are few of them, those of train and valid out of fold. Test is left 
 import contextlib
 import time
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import mended_mxnet
@@ -273,13 +274,17 @@ class Search:
         task, many = self.task, VIEWS * len(self.task.fitted)
         everything = len(task.known) + len(task.dataset.test)
         for source in OTHERS:
-            self.try_on(f'{source}, head', lambda: head_on(task, source), deadline, source, everything)  # noqa: B023
+            self.try_on(f'{source}, head', deadline, source, everything, partial(head_on, task, source))
         source = self.best.source
-        self.try_on(f'{source}, head, {VIEWS} views', lambda: head_on(task, source, VIEWS), deadline, source, many)
-        stage = f'{source}, last stage', lambda: Stage(task, self.best, deadline).candidate()
-        self.try_on(*stage, deadline, source, everything + 2 * many)
+        views = partial(head_on, task, source, VIEWS)
+        self.try_on(f'{source}, head, {VIEWS} views', deadline, source, many, views)
 
-    def try_on(self, step, make, deadline, source, num_pictures):
+        def last_stage():
+            return Stage(task, self.best, deadline).candidate()
+
+        self.try_on(f'{source}, last stage', deadline, source, everything + 2 * many, last_stage)
+
+    def try_on(self, step, deadline, source, num_pictures, make):
         """Attempt a step if so many pictures can pass through a source network in time; if it fails, that is said."""
         try:
             if is_time_for(step, deadline, source, num_pictures, self.task):

@@ -25,7 +25,7 @@ from scipy.stats import t
 from tqdm.auto import tqdm
 
 import workers
-from files import BUILD, ROOT, folder_of, label_of, user_path, whole  # noqa: F401, the notebooks take BUILD, label_of from here
+from files import BUILD, ROOT, folder_of, label_of, user_path, whole  # noqa: F401, for notebooks BUILD, label_of
 from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
@@ -75,7 +75,7 @@ def find_data(data='kitchen'):
 
     A folder may hold train/, valid/ and test/, or class folders only; see folders.read_folder. Raises Problem.
     """
-    if isinstance(data, str) and data == 'hotdog':
+    if data == 'hotdog':
         download_hotdog()
     return read_folder(folder_of(data))
 

@@ -145,7 +145,7 @@ def test_a_notebook_without_its_result_is_one_sentence_before_the_work(monkeypat
     assert 'lacks its cell of result' in sentence(lesson.prepared, {'data': 'kitchen', 'seeds': [0]})
 
 
-def test_what_build_knows_of_other_folders_stays(build, tmp_path, monkeypatch):
+def test_what_build_knows_of_other_folders_stays(build, tmp_path):
     """The kernel of a lesson has a build/ of its own."""
     for folder in build, tmp_path / 'made':
         folder.mkdir(exist_ok=True)

@@ -118,8 +118,12 @@ class Bench:
 
     def classes(self, seeds):
         """Accuracy against pictures per class, at the rate that is best with 20 of each: no search for every number."""
-        lr = {arm: self.climb(arm, SMALL, seeds) for arm in ('fine-tuned', 'from scratch')}
-        for seed, per_class, arm in itertools.product(seeds[:3], PER_CLASS, ['head only', *lr]):
+        trained = ['fine-tuned', 'from scratch']
+        for arm in trained:
+            self.climb(arm, SMALL, seeds)
+        best = arms.at_best_rates(self.table.rows(per_class=SMALL, **self.same)).groupby('arm').lr.first()
+        lr = {arm: float(best[arm]) for arm in trained}
+        for seed, per_class, arm in itertools.product(seeds[:3], PER_CLASS, ['head only', *trained]):
             if per_class * len(self.dataset.classes) < len(self.dataset.train):
                 self.measure(arm, per_class, lr.get(arm), seed)
 

@@ -187,6 +187,14 @@ def test_classes_are_there_only_where_pictures_are_left(trained):
     assert {n for _, n, _, _ in trained} == {2, 4, 10, 20, 40}  # 80 are all
 
 
+def test_classes_take_the_rate_that_the_notebook_shows(trained):
+    """All are equal, so the search stays where it begins; of equals the table shows the higher."""
+    bench.Bench('similar').classes([0])
+    table = Table(bench.OUT, ['arm', 'lr', 'per_class'])
+    shown = arms.at_best_rates(table.rows(per_class=20)).groupby('arm').lr.first()
+    assert shown['from scratch'] == '0.1' and table.rows(per_class=1).set_index('arm').lr.to_dict() == shown.to_dict()
+
+
 def test_seconds_of_an_epoch(trained, monkeypatch):
     """Seven seconds come before the first epoch; of three epochs the first one sets something up, too."""
     monkeypatch.setattr(bench, 'time', types.SimpleNamespace(time=lambda: trained.now))

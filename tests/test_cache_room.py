@@ -197,7 +197,7 @@ cache.write_array = lambda path, shape, rows_from: write(path, shape, lambda fir
 for k in range(30):
     some = pictures[(first + k) % 12:] + pictures[:(first + k) % 12]
     X = below.features(some, 16)
-    expected = below(onp.stack([*below.images(some, 16, 0, range(12))])).asnumpy()
+    expected = below(numpy.stack([*below.images(some, 16, 0, range(12))])).asnumpy()
     assert numpy.allclose(X, expected, atol=1e-5)
 """
 

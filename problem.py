@@ -19,6 +19,17 @@ class Problem(Exception):
         return [str(self)]
 
 
+def show(kind, error, frames):
+    """What Python calls when an exception ends a program: of a Problem it shows the sentence alone."""
+    if issubclass(kind, Problem):
+        print(error, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, frames)
+
+
+sys.excepthook = show
+
+
 def one_line(text, most=490):
     """The text without what would break it or can't be written, as a file's name may have; its middle may be cut."""
     text = re.sub(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]', lambda m: ascii(m[0])[1:-1], str(text))

@@ -75,7 +75,4 @@ if __name__ == '__main__' and NUM_WORKERS > 1:
     if RANK == 0:
         print(num_bytes / NUM_WORKERS)
 elif __name__ == '__main__':
-    try:
-        main()
-    except Problem as problem:
-        sys.exit(str(problem))
+    main()

@@ -160,7 +160,4 @@ def main(*arguments):
 
 
 if __name__ == '__main__':
-    try:
-        main(*sys.argv[1:])
-    except Problem as problem:
-        sys.exit(str(problem))
+    main(*sys.argv[1:])

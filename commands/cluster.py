@@ -29,10 +29,7 @@ WORK = 'import sys; from commands.cluster import work; work(sys.argv[1])'
 
 def work(file):
     """What a worker does: run the file."""
-    try:
-        runpy.run_path(file, run_name='__main__')
-    except Problem as problem:
-        sys.exit(str(problem))
+    runpy.run_path(file, run_name='__main__')
 
 
 def asked(arguments):

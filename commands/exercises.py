@@ -7,7 +7,6 @@ Both come from exercises/*.ipynb, where our answers stand. What is in work/ and 
 
 import copy
 import re
-import sys
 
 import nbformat
 
@@ -15,7 +14,7 @@ from commands import REST, stoppable
 from commands.lab import bring_all, fresh, not_written
 from commands.notebook import page
 from files import BUILD, ROOT, whole
-from problem import Problem, say
+from problem import say
 
 SOURCES, WORK, PAGES = ROOT / 'exercises', ROOT / 'work' / 'exercises', BUILD / 'exercises'
 SOLUTION = r'(?ms)^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION\n?'
@@ -85,7 +84,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except Problem as problem:
-        sys.exit(str(problem))
+    main()

@@ -127,7 +127,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except Problem as problem:
-        sys.exit(str(problem))
+    main()

@@ -10,7 +10,6 @@ import filecmp
 import itertools
 import os
 import shutil
-import sys
 
 import pandas as pd
 from tqdm import tqdm
@@ -123,7 +122,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except Problem as problem:
-        sys.exit(str(problem))
+    main()

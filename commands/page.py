@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import jinja2
 import onnx
@@ -163,7 +162,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except Problem as problem:
-        sys.exit(str(problem))
+    main()

@@ -39,7 +39,4 @@ def main(*arguments):
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(not main(*sys.argv[1:]))
-    except Problem as problem:
-        sys.exit(str(problem))
+    sys.exit(not main(*sys.argv[1:]))

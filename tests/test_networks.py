@@ -2,7 +2,10 @@
 
 import copy
 import math
+import os
 import random
+import subprocess
+import sys
 import tracemalloc
 
 import mended_mxnet
@@ -17,6 +20,7 @@ from mxnet.gluon.model_zoo import vision
 import frozen
 import heads
 import utils
+from files import ROOT
 from problem import Problem
 
 WRONG_WHOLE = [None, 'x', 8.0, 16.5, True, float('nan'), float('inf'), -1, [1], onp.float32(2), onp.array([1, 2])]
@@ -29,6 +33,17 @@ HEADS = {
 
 def test_a_problem_is_shown_as_its_sentence():
     assert Problem('No such folder.')._render_traceback_() == ['No such folder.']  # what Jupyter calls
+
+
+@pytest.mark.parametrize(
+    'raised, shown', [("Problem('No é.')", ['No \\xe9.']), ('ValueError(1)', ['Traceback', 'ValueError: 1'])]
+)
+def test_a_problem_ends_a_program_with_its_sentence(raised, shown):
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONIOENCODING': 'ascii'}
+    command = [sys.executable, '-c', f'from problem import Problem\nraise {raised}']
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and done.stdout == '' and lines[0].startswith(shown[0]) and lines[-1] == shown[-1]
 
 
 # ---- Seeds and devices ----------------------------------------------------------------------------------------------

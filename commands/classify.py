@@ -83,9 +83,10 @@ def say_what_comes(name, dataset, minutes):
     seconds = foretold(dataset, classifier.pace(classifier.SOURCE, dataset.train))
     seconds += time.time() - psutil.Process().create_time()
     many = ', '.join(f'{n} for {split}' for split, n in zip(SPLITS, counts))
+    hard = ', more if the classes are hard to tell apart' * (sum(counts[:2]) * len(dataset.classes) > MANY)
     more = f', and up to {minutes:g} min for further steps' * bool(minutes)
     say(
-        f'{name}: {len(dataset.classes)} classes, {many}: about {in_words(seconds)} in all{more}, '
+        f'{name}: {len(dataset.classes)} classes, {many}: about {in_words(seconds)} in all{hard}{more}, '
         'less if the features are kept from before.'
     )
 

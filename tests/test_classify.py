@@ -139,6 +139,10 @@ def test_what_comes_is_said_with_what_was_so_far(monkeypatch, capsys):
     said = capsys.readouterr().out
     counts = '2 classes, 200 for train, 50 for valid, 50 for test'
     assert said.startswith(f'dogs: {counts}: about 65 min in all, and up to 10 min')
+    classify.say_what_comes('digits', of_sizes(7000, 1000, 50, 10), 0)
+    assert 'hard to tell' not in capsys.readouterr().out
+    classify.say_what_comes('digits', of_sizes(7001, 1000, 50, 10), 0)
+    assert ' min in all, more if the classes are hard to tell apart, less if the' in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -250,8 +250,10 @@ def words_of_axes(ax):
 
 
 def points_of(line, most=8):
-    """Some of its points: 'x y, x y, ...'."""
+    """Some of its points: 'x y, x y, ...'; of a level line its height."""
     points = [*zip(line.get_xdata(orig=True), line.get_ydata(orig=True))]
+    if len(points) > 1 and len({y for _, y in points}) == 1:
+        return f'{points[0][1]:.3g}'
     points = points[:: len(points) // most + 1]
     return ', '.join(f'{x if isinstance(x, str) else f"{x:.3g}"} {y:.3g}' for x, y in points)
 

@@ -39,6 +39,19 @@ def test_a_figure_is_displayed_once_with_its_words():
     assert Image.open(io.BytesIO(image.data)).width > 600 and not pyplot.fignum_exists(fig.number)
 
 
+def test_a_figure_in_words():
+    """A level line has a height, wherever it ends; a single point has both."""
+    fig, ax = pyplot.subplots()
+    ax.plot(['stage1', 'stage2'], [0.5, 0.75], label='frozen')
+    ax.plot([3], [0.5], label='head')
+    ax.axhline(0.9854, label='from scratch')
+    ax.axhline(0.5)
+    ax.set(title='food', xlabel='first block', ylabel='accuracy')
+    expected = 'food, accuracy by first block. frozen: stage1 0.5, stage2 0.75; head: 3 0.5; from scratch: 0.985.'
+    assert figures.words_of(fig) == expected
+    pyplot.close(fig)
+
+
 @pytest.mark.parametrize('form', ['png', 'jpeg'])
 def test_it_is_in_the_form_that_was_asked_for(form):
     displayed = []

@@ -83,12 +83,17 @@ def say_what_comes(name, dataset, minutes):
     seconds = foretold(dataset, classifier.pace(classifier.SOURCE, dataset.train))
     seconds += time.time() - psutil.Process().create_time()
     many = ', '.join(f'{n} for {split}' for split, n in zip(SPLITS, counts))
-    hard = ', more if the classes are hard to tell apart' * (sum(counts[:2]) * len(dataset.classes) > MANY)
+    hard = ', more if the classes are hard to tell apart' * (to_fit(dataset) > MANY)
     more = f', and up to {minutes:g} min for further steps' * bool(minutes)
     say(
         f'{name}: {len(dataset.classes)} classes, {many}: about {in_words(seconds)} in all{hard}{more}, '
         'less if the features are kept from before.'
     )
+
+
+def to_fit(dataset):
+    """Pictures that a head is fitted to or judged by, times classes."""
+    return (len(dataset.train) + len(dataset.valid)) * len(dataset.classes)
 
 
 def foretold(dataset, pace):
@@ -98,7 +103,7 @@ def foretold(dataset, pace):
     """
     train, valid, test = (len(dataset[split]) for split in SPLITS)
     fits = 5 if valid < frozen.LEAST_VALID else 1  # in five folds, too, of four fifths each
-    numbers = (train + valid) * len(dataset.classes)
+    numbers = to_fit(dataset)
     fitting = FIT * fits * (min(numbers, MANY) + SHARE * max(numbers - MANY, 0))
     return pace * (train + valid + test) + fitting + SHOW * min(test, report.MOST) + REST
 

@@ -9,7 +9,6 @@ workers: 127.0.0.1 127.0.0.1 tries it on one machine. The servers unpickle whate
 
 import contextlib
 import os
-import runpy
 import shlex
 import signal
 import socket
@@ -24,12 +23,7 @@ USAGE = 'python -m commands.cluster FILE ADDRESS ADDRESS ...'
 # -tt: what it started ends with it; a machine that says nothing for half a minute is taken for dead
 SSH = shlex.split('ssh -tt -oBatchMode=yes -oLogLevel=ERROR -oConnectTimeout=20 -oServerAliveInterval=10')
 SERVE = 'import mxnet'  # which does not return where DMLC_ROLE is scheduler or server
-WORK = 'import sys; from commands.cluster import work; work(sys.argv[1])'
-
-
-def work(file):
-    """What a worker does: run the file."""
-    runpy.run_path(file, run_name='__main__')
+WORK = 'import runpy, sys; runpy.run_path(sys.argv[1], run_name="__main__")'
 
 
 def asked(arguments):

@@ -143,7 +143,7 @@ def say_result(notebook, data):
 
 def run(notebook, name, bar):
     """Run `notebook`, and write all that it makes to build/, or nothing."""
-    with stoppable(), partial_for(utils.BUILD / name) as folder:
+    with bar, stoppable(), partial_for(utils.BUILD / name) as folder:  # a bar that is open would end below the sentence
         execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
         without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():

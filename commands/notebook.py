@@ -108,8 +108,7 @@ def execute(notebook, folder, bar, **environment):
     """Run all cells in `folder`. Raises Problem, which is the sentence of one in a cell, and KeyboardInterrupt."""
     client = Client(notebook, bar, timeout=None, resources={'metadata': {'path': folder}})
     try:
-        with bar:
-            asyncio.run(finish(client, os.environ | environment))
+        asyncio.run(finish(client, os.environ | environment))
     except CellExecutionError as error:
         raise Problem(error.evalue if error.ename == 'Problem' else f'{error.ename}: {error.evalue}') from None
     except RuntimeError as error:

@@ -56,8 +56,9 @@ class Recorder(Bar):
 
 def run(*cells, folder=files.ROOT):
     """(the executed notebook, its bar)."""
-    notebook, bar = notebook_of(*cells), Recorder()
-    execute(notebook, folder, bar)
+    notebook = notebook_of(*cells)
+    with Recorder() as bar:
+        execute(notebook, folder, bar)
     return notebook, bar
 
 

@@ -18,6 +18,7 @@ from helpers import contents, fill, sentence
 import files
 import utils
 from commands import lesson
+from commands.notebook import Bar
 
 PARAMETERS = """data, seeds = 'kitchen', [0, 1]
 lr = {'fine-tuned': 1, 'from scratch': 2}
@@ -214,6 +215,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny, build, monkeypatch
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert 'File too large' in said and names(build) == []
+
+
+@pytest.mark.parametrize('step', ['partial_for', 'execute'])
+def test_after_ctrl_c_the_sentence_is_the_last_that_is_written(build, monkeypatch, step):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lesson, step, interrupt)
+    bar = Bar(['a, seed 0'], num_epochs=1, num_batches=1, rest=1)
+    with pytest.raises(SystemExit, match='Stopped; nothing was written.'):
+        lesson.run(None, 'a', bar)
+    assert bar.disable  # tqdm's word for closed
 
 
 # ---- What it says ---------------------------------------------------------------------------------------------------

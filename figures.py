@@ -89,7 +89,7 @@ def plot_curves(histories, guess=None, num_epochs=1):
     for name, history in histories.items():
         color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
         left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
-        right.plot(history.epoch, history.train, color=color, lw=1, ls='--', marker='.')
+        right.plot(history.epoch, history.train, color=color, lw=2, ls='--', marker='.')
         right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
         guesses = (guess or {}).get(name, {})
         crosses(right, guesses.keys(), guesses.values(), color)
@@ -216,7 +216,7 @@ def plot_means(ax, values, name, color, style='-'):
 def plot_arms(ax, values, guess=None):
     """{arm: what the seeds gave}, from top to bottom: a line for the mean, dots for seeds, a cross at the guess."""
     for y, (arm, some) in enumerate(values.items()):
-        ax.plot(some, [y] * len(some), 'o', color=COLORS[arm], ms=6, alpha=0.6, label=arm)
+        ax.plot(some, [y] * len(some), 'o', color=COLORS[arm], ms=8, alpha=0.6, label=arm)
         ax.plot([onp.mean(some)] * 2, [y - 0.3, y + 0.3], color=COLORS[arm], lw=4)
         if arm == guess:
             ax.plot(onp.mean(some), y, 'x', color='black', ms=16, mew=3)

@@ -30,9 +30,10 @@ COLORS = {  # the same in every figure; the colour-blind can tell them apart (Ok
     'head first': '#CC79A7',  # reddish purple
     'first half frozen': '#E69F00',  # orange
 }
+MARKS = dict(zip(COLORS, 'osD^v'))  # and without colours
 STYLES = [  # of the lines by epoch, for a legend
     Line2D([], [], color='dimgrey', lw=3, marker='o', label='valid'),
-    Line2D([], [], color='dimgrey', lw=1, ls='--', marker='.', label='training'),
+    Line2D([], [], color='dimgrey', lw=1.5, ls='--', marker='.', label='train'),
     Line2D([], [], color='dimgrey', ls='', marker='x', ms=10, mew=3, label='your guess'),
 ]
 plt.rcParams.update({'font.size': 14, 'axes.spines.top': False, 'axes.spines.right': False, 'figure.dpi': 68})
@@ -65,11 +66,12 @@ def present(fig, alt, form='png', show=display):
     show(Described(file.getvalue(), form, alt))
 
 
-def show(pictures, px, titles=None, alt='Pictures'):
-    """A grid of pictures, four in a row: [(path, class number), ...] or PIL images."""
+def show(pictures, px, titles=None, alt='Pictures', heading=''):
+    """A grid of pictures, four in a row: [(path, class number), ...] or PIL images; `heading` stands above all."""
     images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
     rows = math.ceil(len(images) / 4) or 1
     fig, axes = plt.subplots(rows, 4, figsize=(12, 3.2 * rows), squeeze=False, layout='constrained')
+    fig.suptitle(heading)
     for ax in axes.flat:
         ax.axis('off')
     for ax, image, title in zip(axes.flat, images, titles or [''] * len(images)):
@@ -87,14 +89,15 @@ def plot_curves(histories, guess=None, num_epochs=1):
         raise Problem('There is no training to draw; give {name: the table of one}.')
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout='constrained')
     for name, history in histories.items():
-        color = COLORS.get(name, f'C{2 + 2 * len(left.lines)}')  # C3 is red
-        left.plot(history.epoch, history.loss, color=color, lw=3, marker='o', label=name)
-        right.plot(history.epoch, history.train, color=color, lw=2, ls='--', marker='.')
-        right.plot(history.epoch, history.valid, color=color, lw=3, marker='o', label=name)
+        color, mark = COLORS.get(name, f'C{2 + 2 * len(left.lines)}'), MARKS.get(name, 'o')  # C3 is red
+        left.plot(history.epoch, history.loss, color=color, lw=3, marker=mark, label=name)
+        right.plot(history.epoch, history.train, color=color, lw=1.5, ls='--', marker='.', label=f'{name}, train')
+        right.plot(history.epoch, history.valid, color=color, lw=3, marker=mark, label=f'{name}, valid')
         guesses = (guess or {}).get(name, {})
         crosses(right, guesses.keys(), guesses.values(), color)
     longest = max(num_epochs, *(history.epoch.max() for history in histories.values()))
-    ticks = range(1, longest + 1, math.ceil(longest / 10))
+    step = math.ceil(longest / 10)
+    ticks = [1, *range(max(2, step), longest + 1, step)]
     left.set(xlabel='epoch', ylabel='training loss', xticks=ticks)
     right.set(xlabel='epoch', ylabel='accuracy', xticks=ticks)
     left.legend(frameon=False)
@@ -122,8 +125,9 @@ def plot_bars(accuracies, guess=None):
     """A bar for each of {name: accuracy}, the first one at the top; {name: how many of 100 or None} as crosses."""
     names = [*accuracies]
     fig, ax = plt.subplots(figsize=(12, 0.6 * len(names) + 1), layout='constrained')
-    bars = ax.barh(names, accuracies.values(), color=[COLORS.get(name, 'darkgrey') for name in names])
-    ax.bar_label(bars, fmt='%.3f', padding=6)
+    ax.barh(names, accuracies.values(), color=[COLORS.get(name, 'darkgrey') for name in names])
+    for name, accuracy in accuracies.items():
+        ax.text(1.02, name, f'{accuracy:.3f}', va='center')  # at the edge, where no guess is
     for name, guessed in (guess or {}).items():
         if guessed is not None:
             ax.plot(of_100(guessed), name, 'x', color='black', ms=14, mew=3)
@@ -142,6 +146,8 @@ def plot_confusion(probabilities, labels, classes):
         cmap='Greys',
         colorbar=False,
     )
+    shown.ax_.set(xlabel='called', ylabel='is')
+    shown.figure_.set_size_inches(max(6.4, 1.8 * len(classes)), max(4.8, 1.2 * len(classes)))
     return shown.figure_
 
 
@@ -190,7 +196,7 @@ def lit(net, image, bias=False):
     return PILImage.composite(image, grey, light.resize(image.size, PILImage.BICUBIC))
 
 
-def show_called(pictures, sure, classes, px, net=None, alt='Pictures'):
+def show_called(pictures, sure, classes, px, net=None, heading='Pictures'):
     """A grid of [(path, class number), ...], over each what it was called, how sure that was, and what it is.
 
     `sure` is {path: probabilities [c]}. With `net`, where it looked: see activation_map.
@@ -200,17 +206,17 @@ def show_called(pictures, sure, classes, px, net=None, alt='Pictures'):
         p = sure[path]
         titles.append(f'called {classes[p.argmax()]} {p.max():.2f}\nis {classes[i]}')
     images = [activation_map(net, path, px) for path, _ in pictures] if net else pictures
-    show(images, px, titles, f'{alt}: {"; ".join(titles)}.'.replace('\n', ', '))
+    show(images, px, titles, f'{heading}: {"; ".join(titles)}.'.replace('\n', ', '), heading)
 
 
 # ---- Several seeds --------------------------------------------------------------------------------------------------
 
 
-def plot_means(ax, values, name, color, style='-'):
-    """A line through the means of {place: what the seeds gave}, and a dot for each seed."""
+def plot_means(ax, values, name, color, style='-', marker='o'):
+    """A line through the means of {place: what the seeds gave}, and a mark for each seed."""
     places = [place for place, some in values.items() for _ in some]
     ax.plot(list(values), [onp.mean(some) for some in values.values()], style, color=color, lw=3, label=name)
-    ax.plot(places, [value for some in values.values() for value in some], 'o', color=color, ms=7, alpha=0.6)
+    ax.plot(places, [value for some in values.values() for value in some], marker, color=color, ms=7, alpha=0.6)
 
 
 def plot_arms(ax, values, guess=None):
@@ -224,11 +230,11 @@ def plot_arms(ax, values, guess=None):
     ax.set_ylim(len(values) - 0.5, -0.5)
 
 
-def crosses(ax, places, guesses, color='black'):
+def crosses(ax, places, guesses, color='black', label='your guess'):
     """What was guessed, of 100, as crosses; None is no guess."""
-    for place, guess in zip(places, guesses):
-        if guess is not None:
-            ax.plot(place, of_100(guess), 'x', color=color, ms=14, mew=3)
+    given = [(place, of_100(guess)) for place, guess in zip(places, guesses) if guess is not None]
+    if given:
+        ax.plot(*zip(*given), 'x', color=color, ms=14, mew=3, label=label)
 
 
 def of_100(guess):
@@ -250,11 +256,14 @@ def words_of_axes(ax):
 
 
 def points_of(line, most=8):
-    """Some of its points: 'x y, x y, ...'; of a level line its height."""
+    """Some of its points: 'x y, x y, ...'; of a level line its height, of an upright one its place."""
     points = [*zip(line.get_xdata(orig=True), line.get_ydata(orig=True))]
     if len(points) > 1 and len({y for _, y in points}) == 1:
         return f'{points[0][1]:.3g}'
-    points = points[:: len(points) // most + 1]
+    if len(points) == 2 and points[0][0] == points[1][0]:
+        return f'at {points[0][0]:.3g}'
+    places = onp.linspace(0, len(points) - 1, min(most, len(points))).round().astype(int)
+    points = [points[i] for i in places]  # the first and the last among them
     return ', '.join(f'{x if isinstance(x, str) else f"{x:.3g}"} {y:.3g}' for x, y in points)
 
 
@@ -346,7 +355,7 @@ def plot_map(points, labels, classes, wrong):
     for i, name in enumerate(classes):
         marker = MARKERS[i % len(MARKERS)]
         ax.scatter(*points[labels == i].T, 40, [colors[i]], marker, alpha=0.8, linewidths=0, label=name)
-    ax.scatter(*points[wrong].T, 190, 'none', 'o', linewidths=2, edgecolors='black', label='called wrong')
+    ax.scatter(*points[wrong].T, 190, 'none', 'o', linewidths=2, edgecolors='black', label='valid, called wrong')
     ax.set(xticks=[], yticks=[], xlabel='t-SNE, first', ylabel='t-SNE, second')
     ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
     return fig

@@ -116,7 +116,7 @@ def test_plot_curves():
         assert dashed.get_linestyle() == '--' and thick.get_linestyle() == '-'
         assert thick.get_linewidth() >= 2 * dashed.get_linewidth()
     assert [text.get_text() for text in left.get_legend().get_texts()] == list(tables)
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ['valid', 'training', 'your guess']
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ['valid', 'train', 'your guess']
     assert 'loss' in left.get_ylabel() and 'accuracy' in right.get_ylabel()
     for ax in left, right:
         assert not ax.get_title()
@@ -190,7 +190,7 @@ def test_plot_confusion(calls):
     assert entries == {(j, i): calls[i][j] for i in range(len(classes)) for j in range(len(classes))}
     for ticks in ax.get_xticklabels(), ax.get_yticklabels():
         assert [tick.get_text() for tick in ticks] == list(classes)
-    assert ax.get_ylabel() == 'True label' and ax.get_xlabel() == 'Predicted label'
+    assert ax.get_ylabel() == 'is' and ax.get_xlabel() == 'called'
 
 
 def test_the_mean_of_a_class_map_is_what_the_class_gets_more_than_all_do():
@@ -243,7 +243,7 @@ def test_show_called(tmp_path, presented, monkeypatch, net):
     fill(tmp_path, {'a': 2}, size=(16, 16))
     pictures = [(tmp_path / 'a' / f'{k}.png', k) for k in range(2)]
     sure = {path: onp.array([0.25, 0.75]) for path, _ in pictures}
-    figures.show_called(pictures, sure, ['pie', 'pea'], 16, net, alt='Two')
+    figures.show_called(pictures, sure, ['pie', 'pea'], 16, net, heading='Two')
     fig, alt, form = presented.pop()
     assert (alt, form) == ('Two: called pea 0.75, is pie; called pea 0.75, is pea.', 'jpeg')
     assert [ax.get_title() for ax in fig.axes[:2]] == ['called pea 0.75\nis pie', 'called pea 0.75\nis pea']

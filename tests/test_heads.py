@@ -40,7 +40,7 @@ def test_plot_log_has_guesses_at_its_end_and_a_dotted_line():
     assert marked(ax, 'x') == [[100, 0.7], [100, 0.9]]
     (dotted,) = [line for line in ax.lines if line.get_linestyle() == ':']
     assert dotted.get_ydata() == [0.5, 0.5]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ['train', 'valid', 'at random']
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ['train', 'valid', 'at random', 'your guess']
 
 
 def test_plot_logs_has_a_line_where_train_and_valid_part():
@@ -103,7 +103,7 @@ def test_plot_map_has_a_colour_for_each_class_and_a_ring_around_what_is_wrong(nu
     assert len({tuple(shown.get_facecolor()[0]) for shown in classes}) == num_classes
     assert rings.get_offsets().tolist() == points[wrong].tolist()
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert texts == [f'class {i}' for i in range(num_classes)] + ['called wrong']
+    assert texts == [f'class {i}' for i in range(num_classes)] + ['valid, called wrong']
 
 
 # ---- The benchmark --------------------------------------------------------------------------------------------------

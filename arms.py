@@ -80,8 +80,8 @@ def experiment(arm, source, dataset, likeness, lr, seed, num_epochs=CAP, patienc
     if arm.fitted:
         fitted = frozen.fit(*frozen.cut(net, 'output'), dataset, PX[likeness])
         net.apply(keep_statistics)
-    if arm.cut == 'output':
-        return net, fitted
+        if arm.cut == 'output':
+            return net, fitted
     trained, train_iter, valid_iter = prepared(net, arm.cut, dataset, PX[likeness], CROPS[likeness])
     head = 10 if arm.copied == 'output' and not arm.fitted else 1
     history = utils.train(trained, train_iter, valid_iter, num_epochs, lr, head=head, patience=patience, watch=watch)

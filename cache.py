@@ -23,7 +23,7 @@ NAME = r'[0-9a-f]{40}\.npy'  # of a file in it
 def keep(path, shape, rows_from):
     """Write the array of `shape` to `path`, and return it; None if it can't be kept. rows_from(i) yields row i, ..."""
     try:
-        make_room(path.parent, size_of(shape))
+        make_room(path.parent, size_of(shape) - size_begun(path))
         write_array(path, shape, rows_from)
         make_room(path.parent, 0)  # of what another process wrote meanwhile
     except OSError as error:
@@ -34,6 +34,19 @@ def keep(path, shape, rows_from):
         )
         return None
     return read_array(path, shape)
+
+
+def begun(path):
+    """Where what is written of it lies until it is whole."""
+    return path.with_name(f'{path.name}.begun.partial')
+
+
+def size_begun(path):
+    """How many bytes of it are there already."""
+    try:
+        return begun(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def size_of(shape):
@@ -99,7 +112,7 @@ def write_array(path, shape, rows_from):
     What a run that was stopped has written is not computed again. Raises OSError.
     """
     check_no_folder(path)
-    partial = path.with_name(f'{path.name}.begun.partial')
+    partial = begun(path)
     with open(partial, 'a+b') as file:
         if not is_ours_alone(file, partial):
             return write_beside(path, shape, rows_from)

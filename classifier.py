@@ -155,17 +155,19 @@ def head_on(task, source, views=0):
 
 
 def out_of_fold(features, pictures, C, views=0):
-    """The logarithms of probabilities [n, c], of each picture by a head that was fitted to the other folds."""
-    log_p = onp.zeros((len(pictures), len(pictures.classes)))
+    """The logarithms of probabilities [n, c], of each picture by a head fitted to the other folds. Raises Problem."""
+    log_p = onp.full((len(pictures), len(pictures.classes)), onp.log(TINY))  # of a class with one picture in its fold
     for fitted, judged, rows in folds_of(pictures):
         X, _ = frozen.table_of(features, judged, features.px)
-        p = fitted_head(features, fitted, C, views).predict_proba(X)
-        log_p[rows] = onp.log(onp.maximum(p, TINY))
+        model = fitted_head(features, fitted, C, views)
+        log_p[onp.ix_(rows, model.classes_)] = onp.log(onp.maximum(model.predict_proba(X), TINY))
     return log_p
 
 
 def fitted_head(features, pictures, C, views=0):
-    """scikit-learn's model, fitted with this C."""
+    """scikit-learn's model, fitted with this C. Raises Problem."""
+    if len({label for _, label in pictures}) < 2:
+        raise Problem('One of two classes has a single picture to learn from, or copies of one; give it some more.')
     model = make_pipeline(frozen.OneScale(), LogisticRegression(C=C, max_iter=10000))
     return model.fit(*frozen.table_of(features, pictures, features.px, views))
 

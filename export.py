@@ -16,7 +16,7 @@ import onnx_graph
 from files import ROOT, whole
 from problem import Problem, check_colours, check_network, check_px, one_line
 from sources import NETWORKS
-from sources.weights import keep_older
+from sources.weights import check_takes, keep_older
 
 # pictures.centre_crop and pictures.normalize. Pillow scales with triangles, first along one side, then along the other,
 # and rounds after each: two products with matrices that are made from the picture's size. ONNX's own Resize does it
@@ -136,6 +136,7 @@ def to_onnx(net, px, **facts):
     check_px(px)
     if not hasattr(net, 'network'):
         raise Problem('This is a part of a network or one that is not from here; give the whole one that it is of.')
+    check_takes(net, (1, 3, px, px))
     network = onnx_graph.model_of(net, (1, 3, px, px))
     model = compose.merge_models(crop(px, net.mean, net.std), network, [('data', 'data')], prefix2='network/')
     softmax = helper.make_node('Softmax', ['network/output'], ['row'], axis=1)

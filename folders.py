@@ -20,8 +20,8 @@ RUBBISH = {  # what systems and programs leave behind, in lower case
     *('.ds_store', '__macosx', '.appledouble', '.localized', '.apdisk', '.temporaryitems', 'icon\r'),  # macOS
     *('.spotlight-v100', '.fseventsd', '.trashes', '.documentrevisions-v100', '.volumeicon.icns'),
     *('temporary items', 'network trash folder', 'thevolumesettingsfolder'),
-    *('thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', '$recycle.bin', 'recycler'),  # Windows
-    *('recycled', 'system volume information', 'found.000', 'msdownld.tmp', '$windows.~bt', 'config.msi'),
+    *('thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', '$recycle.bin'),  # Windows
+    *('system volume information', 'found.000', 'msdownld.tmp', '$windows.~bt', 'config.msi'),
     *('.directory', '.trash', '.trash-1000', 'lost+found', '.thumbnails', '.nomedia', 'lost.dir'),  # Linux, Android
     *('@eadir', '@tmp', '#recycle', '#snapshot', '.@__thumb', '@recycle', '@recently-snapshot', '~snapshot'),  # NAS
     *('.git', '.gitignore', '.gitkeep', '.gitattributes', '.svn', '.hg', '.ipynb_checkpoints', '__pycache__'),

@@ -18,11 +18,11 @@ import itertools
 import json
 import mmap
 import os
-from importlib.metadata import version
 from numbers import Integral
 
 import mended_mxnet
 
+import mxnet
 import numpy as onp
 import pandas as pd
 import psutil
@@ -74,6 +74,7 @@ def with_head(source, classes, head='softmax'):
     net = inherit(heads.on(utils.copied(source, source.features), len(classes), head), source)
     net.head, net.classes = head, list(classes)
     utils.initialize(net.output)
+    utils.freeze(net, 0)  # whatever was frozen in the source
     net.collect_params().reset_ctx(utils.where(source))  # ties the copied weights to gradients of their own
     return net
 
@@ -215,7 +216,7 @@ class Below:
             X.base.madvise(mmap.MADV_DONTNEED)  # or memory fills with all that was ever read
             return part
 
-        data_iter = Batches(read, [label for _, label in pictures] * max(views, 1), batch_size, train)
+        data_iter = Batches(read, labels_of(pictures, views), batch_size, train)
         data_iter.classes = getattr(pictures, 'classes', None)
         return data_iter
 
@@ -233,9 +234,11 @@ class Below:
             return X
         if self.runtime and not self.compiled_for((3, px, px)):
             return self.kept(pictures, px, views)  # what MXNet gives has a name of its own
-        return cache.keep(
-            path, shape, lambda first: self.outputs(pictures, px, views, self.rows(pictures, views, first))
-        )
+        X = cache.keep(path, shape, lambda first: self.outputs(pictures, px, views, self.rows(pictures, views, first)))
+        if f'{self.name(pictures, px, views)}.npy' != path.name:
+            cache.removed(path)
+            raise Problem('A picture was changed while the pictures were read; run it again.')
+        return X
 
     def name(self, pictures, px, views):
         """A text for each different thing that it may give: who asks for the same again finds it."""
@@ -401,7 +404,7 @@ def what_it_computes(block, graph):
     weights = weights_of(block)
     check_finite(weights)
     arrays = {param.name: weights[name] for name, param in block._collect_params_with_prefix().items()}
-    found = [version('mxnet')]
+    found = [mxnet.__version__]
     for node in json.loads(graph.tojson())['nodes']:
         if node['name'] in arrays:
             found.append(hashlib.sha1(arrays[node['name']]).hexdigest())

@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import threading
 import types
 import warnings
 from importlib.metadata import version
@@ -16,6 +17,8 @@ from PIL import Image, ImageOps
 
 import exif
 from problem import Problem
+
+patching = threading.Lock()  # two at once would not put back what was there
 
 PHOTOMETRIC, WHITE_IS_ZERO = 0x0106, 0  # a tag of TIFF and one of its values
 
@@ -54,7 +57,8 @@ def read(path, px):
     try:
         return decode(path, px)
     except Exception:
-        with mock.patch.object(Image, 'Exif', exif.Orientation):  # Pillow stops at broken EXIF of TIFF and AVIF
+        # Pillow stops at broken EXIF of TIFF and AVIF.
+        with patching, mock.patch.object(Image, 'Exif', exif.Orientation):
             return decode(path, px)
 
 
@@ -161,12 +165,12 @@ def view(path, px, number=None):
     image = open_picture(path, px)
     if number is None:
         return centre_crop(image, px)
-    return random_crop(image, px, rng=random.Random(f'{path.name} {number}'))
+    return random_crop(image, px, rng=random.Random(f'{path.name} {number}'.encode('utf8', 'surrogateescape')))
 
 
 def code():
     """What this module does, from the code that is loaded (its file may say something else by now), and by what."""
-    things = {**vars(exif), **globals()}
+    things = {**vars(exif), **vars(exif.Orientation), **globals()}
     functions = {name: code_of(f) for name, f in things.items() if callable(f) and not isinstance(f, type)}
     tables = {name: value for name, value in things.items() if name.isupper()}
     return sorted(functions.items()), tables, version('pillow'), version('numpy')

@@ -8,12 +8,13 @@ import itertools
 import math
 import random
 import time
+import zipfile
+from pathlib import Path
 
 import mended_mxnet  # before MXNet
 
 import numpy as onp  # np is MXNet's
 import pandas as pd
-import pooch
 from d2l import mxnet as d2l
 from gluoncv.data import ImageNet1kAttr
 from mxnet import autograd, gluon, init, np, npx
@@ -25,7 +26,7 @@ from scipy.stats import t
 from tqdm.auto import tqdm
 
 import workers
-from files import BUILD, ROOT, folder_of, label_of, user_path, whole  # noqa: F401, for notebooks BUILD, label_of
+from files import BUILD, ROOT, folder_of, label_of, partial_for, user_path, whole  # noqa: F401, for notebooks label_of
 from folders import SPLITS, read_folder, share_of  # noqa: F401, and SPLITS and share_of
 from pictures import centre_crop, normalize, open_picture, random_crop
 from problem import Problem, check_classes, check_colours, check_network, check_number, check_pictures, check_px
@@ -82,11 +83,19 @@ def find_data(data='kitchen'):
 
 def download_hotdog():
     """The book's 2,800 photographs, downloaded once and verified (d2l, section Fine-Tuning). Raises Problem."""
-    folder = ROOT / 'data'
+    folder = ROOT / 'data' / 'hotdog'
+    if folder.is_dir():
+        return
     try:
-        fetch(HOTDOG, folder, pooch.Unzip(extract_dir=str(folder)))
+        file = fetch(HOTDOG, folder.parent)
     except Problem as problem:
         raise Problem(f'{problem} Or use the pictures in the box: data = "kitchen".') from None
+    try:
+        with partial_for(folder) as partial:
+            zipfile.ZipFile(file).extractall(partial)
+            Path(partial, 'hotdog').rename(folder)
+    except OSError as error:
+        raise Problem(f'{folder} could not be filled ({error}); free some space.') from None
 
 
 def batches(pictures, net, px, batch_size, train=False):
@@ -104,7 +113,7 @@ def batches(pictures, net, px, batch_size, train=False):
         return normalize(image, net.mean, net.std), label
 
     loader = gluon.data.DataLoader(
-        gluon.data.SimpleDataset(pictures).transform(transform),
+        gluon.data.SimpleDataset([*map(tuple, pictures)]).transform(transform),
         min(batch_size, len(pictures)),
         shuffle=train,
         last_batch='discard' if train else 'keep',
@@ -165,6 +174,7 @@ def with_new_head(source, classes):
     net = copied(source)
     net.head, net.classes = 'softmax', list(classes)
     net.output = initialize(gluon.nn.Dense(len(classes), in_units=net.output.weight.shape[1]))
+    freeze(net, 0)  # whatever was frozen in the source
     net.collect_params().reset_ctx(where(source))  # ties the copied weights to gradients of their own
     return net
 
@@ -303,6 +313,8 @@ def give_back(net, weights):
     while True:
         try:
             net.hybridize(active=False)
+            for param in net.collect_params().values():
+                param._set_trainer(None)  # a copy would hold all that it holds
             if weights:
                 set_weights(net, weights)
             else:

@@ -59,10 +59,9 @@ def mean(store, values):
 
 
 def average_statistics(store, net):
-    """Give all workers the same BatchNorm statistics: each has moved them by its own pictures."""
-    if store is not None:
-        for param in statistics(net):
-            param.set_data(mean(store, param.list_data()[0]))
+    """Give all devices and workers the same BatchNorm statistics: each has moved them by its own pictures."""
+    for param in statistics(net):
+        param.set_data(mean(store, param._reduce()))
 
 
 def statistics(net):

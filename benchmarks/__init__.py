@@ -2,17 +2,15 @@
 
 import sys
 
-from problem import Problem
+from problem import show
 
 
 def one_sentence(kind, error, frames):
-    """Python's last word on an exception: no frames if it is Ctrl-C or a Problem."""
+    """Python's last word on an exception: no frames if it is Ctrl-C, either."""
     if issubclass(kind, KeyboardInterrupt):
         print('\nStopped; the rows that were written are kept.', file=sys.stderr)
-    elif issubclass(kind, Problem):
-        print(error, file=sys.stderr)
     else:
-        sys.__excepthook__(kind, error, frames)
+        show(kind, error, frames)
 
 
 if sys.argv[0] == '-m':  # Python is looking for the benchmark; whoever imports one keeps his own way

@@ -109,7 +109,7 @@ def without_network(dataset):
 
 
 def seconds(pictures=600, runs=3):
-    """For 1,000 of kitchen's pictures, from files to features: median of some runs, and the size of the network."""
+    """From files to features, median of some runs, scaled to 1,000 pictures; and the size of the network."""
     some = utils.find_data().train[:pictures]
     table = Table(HERE / 'sources_seconds.csv', ['network', 'px'])
     for network, net in pretrained().items():

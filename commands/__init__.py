@@ -28,5 +28,10 @@ def stoppable(sentence=SENTENCE):
         signal.signal(signal.SIGINT, before)
 
 
+def too_late():
+    """From here on Ctrl-C is not heard, until `stoppable` ends: what is moved now is moved whole."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 if sys.argv[0] == '-m':  # Python is looking for the command; for a module that imports one Ctrl-C stays as it was
     signal.signal(signal.SIGINT, stop)

@@ -4,6 +4,7 @@ python -m commands.classify [kitchen | hotdog | FOLDER]      (or: make classifie
 """
 
 import contextlib
+import html
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ import export
 import frozen
 import report
 import utils
-from commands import stoppable
+from commands import stoppable, too_late
 from commands.asked import asked_data, asked_path, open_page
 from files import BUILD, folder_of, label_of, partial_for
 from folders import SPLITS
@@ -132,6 +133,15 @@ def trained(dataset, minutes):
     return search, T
 
 
+def report_of(name, search, T):
+    """The page; if a picture went away meanwhile, why there is none: the classifier is worth keeping all the same."""
+    try:
+        return report.page(name, search, T)
+    except Problem as problem:
+        say(f'There is no report: {problem}')
+        return f'<!doctype html><meta charset="utf-8"><p>There is no report: {html.escape(str(problem))}'
+
+
 def write(folder, data, search, T):
     """Write all files of the classifier to `folder`; what was there is kept beside it. Raises OSError and Problem."""
     net = search.best.net
@@ -140,7 +150,8 @@ def write(folder, data, search, T):
         made.mkdir()
         utils.save(net, made / 'classifier.safetensors', net.px)
         export.leave(net, net.px, made, data=label_of(data))
-        (made / 'report.html').write_text(report.page(Path(data).name, search, T), 'utf8', 'backslashreplace')
+        (made / 'report.html').write_text(report_of(Path(data).name, search, T), 'utf8', 'backslashreplace')
+        too_late()
         keep_older(folder)  # something of the user's may be in it, too
         made.rename(folder)
 

@@ -44,6 +44,8 @@ def asked_places(folder, classes):
             f'The copies in {to} would be in the folder of the pictures, and labelled next time; give another: '
             'COPY=folder.'
         )
+    if to and any('/' in name or name in ('', '.', '..') for name in classes):
+        raise Problem('A class of this classifier has a name that no folder can have; leave COPY out.')
     return out or BUILD / f'labels-{label_of(folder)}.csv', to
 
 

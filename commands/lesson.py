@@ -13,7 +13,7 @@ import pandas as pd
 
 import known
 import utils
-from commands import stoppable
+from commands import stoppable, too_late
 from commands.asked import asked_data, open_page
 from commands.notebook import Bar, attach_pictures, execute, page, tagged, without_progress_bars
 from files import label_of, partial_for
@@ -148,6 +148,7 @@ def run(notebook, name, bar):
         without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():
             Path(folder, name + suffix).write_text(text, 'utf8', 'backslashreplace')
+        too_late()
         move(Path(folder))
 
 

@@ -110,7 +110,8 @@ def execute(notebook, folder, bar, **environment):
     try:
         asyncio.run(finish(client, os.environ | environment))
     except CellExecutionError as error:
-        raise Problem(error.evalue if error.ename == 'Problem' else f'{error.ename}: {error.evalue}') from None
+        is_sentence = error.ename in ('Problem', 'TooFast')
+        raise Problem(error.evalue if is_sentence else f'{error.ename}: {error.evalue}') from None
     except RuntimeError as error:
         raise Problem(f'The notebook could not be run to its end ({error}); is there memory enough?') from None
 

@@ -12,7 +12,7 @@ from mxnet.gluon.model_zoo import vision
 
 import heads
 from files import ROOT
-from problem import Problem, check_number, first_names
+from problem import Problem, check_classes, check_number, first_names
 from sources import lite, zoo
 from sources.download import File, folders
 from sources.weights import misfit, read_weights
@@ -171,8 +171,9 @@ def check_facts(network, classes, px, head='softmax', mean=MEAN, std=STD):
     """Raises Problem if one of them can't be what a network was trained for."""
     if not isinstance(network, str) or not isinstance(head, str):
         raise Problem(f'its network is {network} and its head {head}, which are no names')
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+    if not isinstance(classes, list):
         raise Problem('its classes are no list of names')
+    check_classes(classes)
     check_number('px', px, 1, whole=True)
     for name, values in {'mean': mean, 'std': std}.items():
         if not isinstance(values, (list, tuple)) or len(values) != 3:

@@ -21,6 +21,8 @@ def read(path):
     with Image.open(path) as image:
         image.draft('RGB', (2 * px, 2 * px))  # a large JPEG is decoded to a smaller size, which is faster
         image = ImageOps.exif_transpose(image)
+    if image.mode[0] in 'IF':  # its light parts would all be called white
+        raise OSError('it has more than 8 bits a colour; save it with 8')
     if image.has_transparency_data:
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
@@ -37,5 +39,5 @@ for path in sys.argv[1:]:
     try:
         name, p = next(iter(predict(path).items()))
         print(f'{path}: {name} {p:.3f}')
-    except OSError as error:  # no such file, or none that Pillow reads
+    except Exception as error:  # no such file, or none that Pillow reads: it may raise anything
         print(f'{path}: {error}', file=sys.stderr)

@@ -93,6 +93,11 @@ def test_the_table_of_a_training(resnet, dataset, name, columns, monkeypatch):
     assert sum(len(y) for _, y in train_iter) >= 20 and sum(len(y) for _, y in valid_iter) == 12
 
 
+def test_a_cut_at_the_output_trains_the_head(resnet, dataset):
+    _, table = arms.experiment(arms.Arm(cut='output'), resnet, dataset, 'different', 0.1, SEED, num_epochs=2)
+    assert table.epoch.tolist() == [1, 2]
+
+
 def begun(monkeypatch, name, resnet, dataset, seed=SEED):
     """(weights, options of utils.train) where the training of an arm begins."""
     seen = []

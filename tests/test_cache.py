@@ -5,22 +5,24 @@ import fcntl
 import io
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import mended_mxnet
 
 import numpy as onp
 import pytest
-from helpers import contents, tiny
+from helpers import contents, sentence, tiny
 from mxnet import np
 from PIL import Image
 
 import frozen
 import pictures as reading
 import utils
-from cache import write_array
+from cache import keep, write_array
 from sources import lite
 
 PX = 16
@@ -91,6 +93,18 @@ def test_a_changed_picture_is_seen(below, pictures, ran):
     ran.clear()
     after = below.features(pictures, PX)
     assert ran and [i for i in range(12) if (before[i] != after[i]).any()] == [5]
+
+
+def test_a_picture_that_changes_meanwhile_leaves_nothing(below, pictures, cache, ran, monkeypatch):
+    through = frozen.Below.through
+
+    def late(self, images, shape):
+        yield from through(self, images, shape)
+        pictures[5][0].write_bytes(pictures[6][0].read_bytes())
+
+    monkeypatch.setattr(frozen.Below, 'through', late)
+    assert 'was changed while' in sentence(below.features, pictures, PX)
+    assert not contents(cache)
 
 
 @pytest.mark.parametrize('views', [0, 2])
@@ -223,6 +237,13 @@ def test_whole_rows_of_a_killed_run_are_kept(cache, rest, first):
     write_array(cache / NAME, ROWS.shape, lambda i: asked.append(i) or ROWS[i:])
     assert asked == [first] and contents(cache).keys() == {cache / NAME}
     assert (cache / NAME).read_bytes() == npy(ROWS)
+
+
+def test_what_is_there_of_it_needs_no_room(cache, monkeypatch):
+    cache.mkdir()
+    (cache / f'{NAME}.begun.partial').write_bytes(npy(ROWS)[:-12])
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: SimpleNamespace(free=12))
+    assert (keep(cache / NAME, ROWS.shape, lambda i: ROWS[i:]) == ROWS).all()
 
 
 def test_what_is_no_begun_array_is_begun_anew(cache):

@@ -7,7 +7,7 @@ import mended_mxnet
 
 import numpy as onp
 import pytest
-from helpers import red_and_blue, same, source, tiny, values
+from helpers import red_and_blue, same, sentence, source, tiny, values
 from mxnet.gluon.model_zoo import vision
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
@@ -107,6 +107,18 @@ def test_out_of_fold_is_what_scikit_learn_gives(tmp_path):
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     expected = cross_val_predict(model, X, y, cv=folds, method='predict_proba')
     assert onp.exp(classifier.out_of_fold(Rows(X, pictures), pictures, 0.1)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize('counts', [(20, 20, 1), (20, 1)])
+def test_a_class_of_one_picture_is_never_fitted_where_it_is_judged(counts, tmp_path):
+    y = onp.repeat(range(len(counts)), counts)
+    X, pictures = onp.eye(len(y), dtype='f4'), files_of(y, tmp_path)
+    pictures.classes = [*'abc'][: len(counts)]
+    if len(counts) == 2:
+        assert 'a single picture' in sentence(classifier.out_of_fold, Rows(X, pictures), pictures, 0.1)
+        return
+    p = onp.exp(classifier.out_of_fold(Rows(X, pictures), pictures, 0.1))
+    assert p.sum(1) == pytest.approx(1) and p[-1, 2] == pytest.approx(classifier.TINY) and p[:-1, 2].min() >= 0
 
 
 # ---- What is kept ---------------------------------------------------------------------------------------------------

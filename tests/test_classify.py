@@ -213,6 +213,22 @@ def test_the_report_needs_no_network_and_no_name_is_html(colours):
 
 
 @pytest.mark.slow
+def test_a_picture_that_goes_away_costs_the_report_and_not_the_classifier(colours, monkeypatch, capsys):
+    page = report.page
+
+    def late(*given):
+        for path in colours.glob('*/*.png'):
+            path.unlink()
+        return page(*given)
+
+    monkeypatch.setattr(report, 'page', late)
+    classify.main(str(colours))
+    assert sorted(path.name for path in made(colours).iterdir()) == FILES
+    assert 'There is no report: ' in (made(colours) / 'report.html').read_text()
+    assert 'There is no report: ' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_report_is_as_sure_of_labels_as_it_is_right(colours, monkeypatch):
     asked = []
     monkeypatch.setattr(report, 'doubtful', lambda *given: asked.append(given) or (0, []))
@@ -345,6 +361,12 @@ def test_copies_of_a_class_with_the_name_of_the_folder_would_be_labelled_next_ti
     monkeypatch.setenv('COPY', str(unsorted.parent))
     assert 'labelled next time' in sentence(label.asked_places, unsorted, ['other', unsorted.name])
     assert label.asked_places(unsorted, ['other'])[1] == unsorted.parent
+
+
+@pytest.mark.parametrize('name', ['../../x', '/home/x', '..', ''])
+def test_no_class_leads_out_of_the_folder_of_copies(unsorted, tmp_path, monkeypatch, name):
+    monkeypatch.setenv('COPY', str(tmp_path / 'sorted'))
+    assert 'no folder can have' in sentence(label.asked_places, unsorted, ['other', name])
 
 
 def test_what_label_leaves_out_is_named(unsorted, capsys):

@@ -16,7 +16,7 @@ from helpers import sentence
 
 import files
 from commands import notebook as commands_notebook
-from commands import stoppable
+from commands import stoppable, too_late
 from commands.notebook import Bar, attach_pictures, batches_done, execute, page, without_progress_bars
 
 NAMES = [
@@ -118,6 +118,21 @@ def test_the_bar_follows_the_trainings_in_the_notebook():
     assert bar.n == 14
     without_progress_bars(notebook)
     assert 'widgets' not in notebook.metadata and not any(cell.outputs for cell in notebook.cells)
+
+
+@pytest.mark.slow
+def test_a_rate_that_is_too_large_is_its_sentence_alone():
+    assert (
+        sentence(run, 'class TooFast(Exception): pass\nraise TooFast("Take a smaller rate.")') == 'Take a smaller rate.'
+    )
+
+
+def test_what_is_moved_is_moved_whole():
+    """Ctrl-C after that is not heard, and then it is heard again."""
+    with stoppable():
+        too_late()
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 def test_the_bar_says_what_is_running():

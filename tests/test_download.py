@@ -299,6 +299,9 @@ def test_the_photographs_are_downloaded_once(book, tmp_path):
     assert data.classes == ['hotdog', 'not-hotdog'] and len(data.test) == 4
     assert {path.parents[2] for path, _ in data.train + data.valid + data.test} == {folder}
     assert find_data('hotdog') == data and book.asked == ['/hotdog.zip']
+    data.train[0][0].unlink()
+    (tmp_path / 'project' / 'data' / 'hotdog.zip').unlink()
+    assert len(find_data('hotdog').train) == len(data.train) - 1 and len(book.asked) == 1  # what was moved stays so
 
 
 @pytest.mark.parametrize('what', ['not found', 'another file', 'cut off'])

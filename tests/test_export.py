@@ -178,11 +178,14 @@ def test_a_folder_that_runs_without_this_project(classifier, tmp_path):
     assert (folder / 'labels.txt').read_text() == 'hotdog\nnot-hotdog\n'
     paths = [*photographs(photographs_folder, 8)]
     (tmp_path / 'text.jpg').write_text('no picture')
-    command = [sys.executable, folder / 'predict.py', *paths, tmp_path / 'text.jpg', tmp_path / 'nowhere.jpg']
+    Image.new('I;16', (30, 30), 4000).save(tmp_path / 'dark.png')
+    (tmp_path / 'broken.png').write_bytes(paths[0].read_bytes()[:8] + b'IHDR')
+    bad = [tmp_path / name for name in ('text.jpg', 'nowhere.jpg', 'dark.png', 'broken.png')]
+    command = [sys.executable, folder / 'predict.py', *bad[:2], *paths, *bad[2:]]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     for path, line in zip(paths, ran.stdout.splitlines(), strict=True):
         (name, p), *_ = utils.predict(classifier, path).items()
         shown, called, probability = line.replace(':', '').split()
         assert shown == str(path) and called == name and abs(float(probability) - p) < 0.006
-    assert len(ran.stderr.splitlines()) == 2 and 'Traceback' not in ran.stderr
+    assert len(ran.stderr.splitlines()) == len(bad) and 'Traceback' not in ran.stderr

@@ -111,10 +111,15 @@ def test_no_such_folder(tmp_path):
 # ---- Rubbish, hidden things, names ----------------------------------------------------------------------------------
 
 RUBBISH = ['.DS_Store', '__MACOSX', 'Thumbs.db', 'desktop.ini', '$RECYCLE.BIN', 'System Volume Information']
-RUBBISH += ['.Spotlight-V100', '.fseventsd', '.Trashes', '._0.png', 'Icon\r', '.AppleDouble', 'ehthumbs.db', 'RECYCLER']
+RUBBISH += ['.Spotlight-V100', '.fseventsd', '.Trashes', '._0.png', 'Icon\r', '.AppleDouble', 'ehthumbs.db']
 RUBBISH += ['.directory', 'lost+found', 'LOST.DIR', 'FOUND.000', '@eaDir', '#recycle', '#snapshot', '@Recycle']
 RUBBISH += ['.ipynb_checkpoints', '__pycache__', '.git', '.gitkeep', '.picasa.ini', '.dropbox', 'Network Trash Folder']
 RUBBISH += ['0.png:Zone.Identifier', '.nomedia', '.thumbnails', '.@__thumb', '.Trash-1000', '.localized']
+
+
+def test_a_class_may_be_called_recycled(tmp_path):
+    fill(tmp_path, {'Recycled': 30, 'compost': 30, 'recycler': 30})
+    assert find_data(tmp_path).classes == ['Recycled', 'compost', 'recycler']
 
 
 @pytest.mark.parametrize('given', [['.'], SPLITS])

@@ -92,6 +92,15 @@ def test_from_scratch_is_xavier():
     assert same(values(tiny()), values(tiny())) and not same(values(tiny()), values(tiny(seed=1)))
 
 
+@pytest.mark.parametrize('make', [utils.with_new_head, frozen.with_head])
+def test_a_copy_of_what_is_frozen_is_not_frozen(make):
+    net = tiny()
+    utils.freeze(net, len(net.features))
+    frozen_weights = [param for param in make(net, ['x', 'y']).collect_params().values() if param.grad_req == 'null']
+    fresh = [param for param in make(tiny(), ['x', 'y']).collect_params().values() if param.grad_req == 'null']
+    assert len(frozen_weights) == len(fresh)
+
+
 def test_from_scratch_knows_resnet():
     net = utils.from_scratch(['a', 'b'])
     assert net.network == 'resnet18_v2' and net(np.zeros((1, 3, 32, 32))).shape == (1, 2)

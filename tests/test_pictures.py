@@ -18,7 +18,7 @@ from helpers import encoded, noise, opened, sentence, tiff
 from mxnet import nd, np
 from PIL import Image, ImageFile
 
-from pictures import open_picture, readable
+from pictures import open_picture, readable, view
 
 
 def near(pixel, color, tolerance=3):
@@ -252,6 +252,12 @@ def test_what_is_no_picture_at_all(thing):
 
 def test_a_wrong_shape_is_named():
     assert '(3, 8, 8)' in sentence(open_picture, onp.zeros((3, 8, 8), 'u1'), 16)
+
+
+def test_a_view_of_any_name(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff.png')
+    noise(50, 50).save(path)
+    assert (onp.asarray(view(path, 20, 1)) == onp.asarray(view(path, 20, 1))).all()
 
 
 def test_paths_of_all_kinds(tmp_path, monkeypatch):

@@ -66,6 +66,21 @@ def test_two_devices_give_the_weights_of_one(monkeypatch, batch_size):
     assert any((one[name] != before).any() for name, before in values(tiny()).items())
 
 
+def test_two_devices_have_the_same_statistics_when_valid_is_asked(monkeypatch):
+    monkeypatch.setattr(utils, 'devices', lambda: CPUS)
+    net, seen = tiny(), []
+
+    def accuracy(*_):
+        seen.extend(param.list_data() for name, param in net.collect_params().items() if 'running' in name)
+        return 0.5
+
+    before = values(net)
+    monkeypatch.setattr(utils, 'accuracy', accuracy)
+    utils.train(net, examples(8, 4), examples(4), 1, lr=0.1)
+    assert seen and all((a.asnumpy() == b.asnumpy()).all() for a, b in seen)
+    assert any((values(net)[name] != before[name]).any() for name in before if 'running' in name)
+
+
 def test_fewer_pictures_than_devices(monkeypatch):
     monkeypatch.setattr(utils, 'devices', lambda: CPUS)
     assert 'batch of 1 is too small for 2 devices' in sentence(utils.train, tiny(), examples(5), examples(4), 1, 0.1)
@@ -153,7 +168,7 @@ def test_the_best_on_valid_is_kept(scripted, monkeypatch, devices, valid, best):
     assert history.valid.tolist() == valid and len(seen) == 3
     assert same(values(net), seen[best]) and not same(seen[0], seen[1]) and not same(seen[1], seen[2])
     for param in net.collect_params().values():
-        assert param.list_ctx() == devices
+        assert param.list_ctx() == devices and param._trainer is None
         assert all((a.asnumpy() == param.list_data()[0].asnumpy()).all() for a in param.list_data())
 
 

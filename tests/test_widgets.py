@@ -397,6 +397,8 @@ def test_pictures_of_the_data_set_take_the_empty_rows(pictures_of_two):
     assert [row.of_class.name for row in page.rows] == ['red', 'blue']
     assert [len(row.of_class.examples) for row in page.rows] == [teaching.FEW] * 2
     assert 'from 10 pictures' in page.state.value
+    for row in page.rows:
+        assert len({example.name for example in row.of_class.examples}) == teaching.FEW
 
 
 # ---- Asking, and the threshold --------------------------------------------------------------------------------------

@@ -191,7 +191,8 @@ class Teaching:
             row = [*named, *empty, None][0] or self.add_class(name)
             row.name.value = row.of_class.name = name
             of_class = [picture for picture in self.dataset.train if picture[1] == i]
-            row.add_all([self.some(of_class) for _ in range(FEW)])
+            some = self.rng.sample(of_class, min(FEW, len(of_class)))
+            row.add_all([self.some([picture]) for picture in some])
 
     def ask(self, files):
         def look():

@@ -32,7 +32,7 @@ COLORS = {  # the same in every figure; the colour-blind can tell them apart (Ok
 }
 MARKS = dict(zip(COLORS, 'osD^v'))  # and without colours
 STYLES = [  # of the lines by epoch, for a legend
-    Line2D([], [], color='dimgrey', lw=3, marker='o', label='valid'),
+    Line2D([], [], color='dimgrey', lw=3, label='valid'),
     Line2D([], [], color='dimgrey', lw=1.5, ls='--', marker='.', label='train'),
     Line2D([], [], color='dimgrey', ls='', marker='x', ms=10, mew=3, label='your guess'),
 ]
@@ -71,7 +71,7 @@ def show(pictures, px, titles=None, alt='Pictures', heading=''):
     images = [centre_crop(open_picture(p[0], px), px) if isinstance(p, tuple) else p for p in pictures]
     rows = math.ceil(len(images) / 4) or 1
     fig, axes = plt.subplots(rows, 4, figsize=(12, 3.2 * rows), squeeze=False, layout='constrained')
-    fig.suptitle(heading)
+    fig.suptitle(heading, weight='bold')
     for ax in axes.flat:
         ax.axis('off')
     for ax, image, title in zip(axes.flat, images, titles or [''] * len(images)):

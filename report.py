@@ -106,7 +106,10 @@ def reliability(log_p, before, labels):
     fig, ax = plt.subplots(figsize=(7.5, 6), layout='constrained')
     ax.plot([0, 1], [0, 1], ':', color='dimgrey', label='as sure as right')
     right, least = log_p.argmax(1) == labels, 1 / log_p.shape[1]
-    looks = ('without the temperature', before, 'o--', 'dimgrey'), ('with the temperature', log_p, 'o-', figures.COLORS['head only'])
+    looks = (
+        ('without the temperature', before, 'o--', 'dimgrey'),
+        ('with the temperature', log_p, 'o-', figures.COLORS['head only']),
+    )
     for name, values, style, color in looks:
         sure = onp.exp(values.max(1)).clip(0, 1)
         share, mean = calibration_curve(right, sure, n_bins=min(10, max(1, len(labels) // 20)), strategy='quantile')

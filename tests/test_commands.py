@@ -120,19 +120,13 @@ def test_the_bar_follows_the_trainings_in_the_notebook():
     assert 'widgets' not in notebook.metadata and not any(cell.outputs for cell in notebook.cells)
 
 
-@pytest.mark.slow
-def test_a_rate_that_is_too_large_is_its_sentence_alone():
-    assert (
-        sentence(run, 'class TooFast(Exception): pass\nraise TooFast("Take a smaller rate.")') == 'Take a smaller rate.'
-    )
-
-
 def test_what_is_moved_is_moved_whole():
     """Ctrl-C after that is not heard, and then it is heard again."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with stoppable():
         too_late()
         os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 def test_the_bar_says_what_is_running():
@@ -176,6 +170,8 @@ def test_widgets_that_are_no_progress_bar_count_as_nothing():
 def test_an_error_in_a_cell_is_one_sentence():
     problem = 'from problem import Problem\nraise Problem("There is something wrong with it; give something better.")'
     assert sentence(run, problem) == 'There is something wrong with it; give something better.'
+    too_fast = 'from sources.weights import TooFast\nraise TooFast("The loss is no number; take a smaller rate.")'
+    assert sentence(run, too_fast) == 'The loss is no number; take a smaller rate.'
     assert sentence(run, 'this_is_a_name_that_nobody_knows') == (
         "NameError: name 'this_is_a_name_that_nobody_knows' is not defined"
     )

@@ -18,6 +18,8 @@ def test_it_has_outputs_and_stays_small(path):
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == 'code']
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert path.stat().st_size < 1.5e6
+    said = ''.join(output.get('text', '') for cell in cells for output in cell.outputs)
+    assert '/tmp/' not in said  # a folder that nobody else has
 
 
 class Images(HTMLParser):

@@ -215,7 +215,8 @@ def show_called(pictures, sure, classes, px, net=None, heading='Pictures'):
 def plot_means(ax, values, name, color, style='-', marker='o'):
     """A line through the means of {place: what the seeds gave}, and a mark for each seed."""
     places = [place for place, some in values.items() for _ in some]
-    ax.plot(list(values), [onp.mean(some) for some in values.values()], style, color=color, lw=3, marker=marker, label=name)
+    means = [onp.mean(some) for some in values.values()]
+    ax.plot(list(values), means, style, color=color, lw=3, marker=marker, label=name)
     ax.plot(places, [value for some in values.values() for value in some], marker, color=color, ms=7, alpha=0.6)
 
 

@@ -160,7 +160,7 @@ def fitted(X, dataset):
     y = {split: frozen.labels_of(dataset[split]) for split in X}
     parts = [split for split in ('train', 'valid') if split in X]
     folds = PredefinedSplit([-1] * len(X['train']) + [0] * len(X['valid'])) if 'valid' in X else 5
-    model = LogisticRegressionCV(cv=folds, max_iter=1000, refit='valid' not in X)  # train is what all are fitted to
+    model = LogisticRegressionCV(cv=folds, max_iter=1000, refit='valid' not in X)  # of valid only the scale is learned
     pipeline = make_pipeline(StandardScaler(), model)
     pipeline.fit(*(onp.concatenate([some[split] for split in parts]) for some in (X, y)))
     scores = next(iter(model.scores_.values()))

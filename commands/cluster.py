@@ -90,7 +90,7 @@ def end(processes):
     """Leave no process behind, nor what one of them has started: they are asked, and after five seconds killed."""
     for number in signal.SIGTERM, signal.SIGKILL:
         for _, process in processes:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # which a Mac says of ended ones
                 os.killpg(process.pid, number)
         deadline = time.time() + 5
         while time.time() < deadline and any(process.poll() is None for _, process in processes):

@@ -123,6 +123,7 @@ def main():
         bring_all({path.name: fresh(path) for path in sorted(NOTEBOOKS.glob('*.ipynb'))}, WORK)
         say(f'Your copies of the notebooks are in {WORK}; what you change there stays yours.')
         os.chdir(ROOT)
+        sys.stdout.flush()  # or what is said is lost where it goes to a file
         os.execv(sys.executable, [sys.executable, '-m', 'jupyter', 'lab', UPLOADS, WORK.name])
 
 

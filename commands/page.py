@@ -42,8 +42,10 @@ def network_in(folder):
         says = {fact.key: fact.value for fact in onnx.load_from_string(network).metadata_props}
         facts = {name: says[name] for name in ('source', 'licence')}
         return network, facts | {'classes': json.loads(says['classes']), 'px': int(says['px'])}
-    except OSError:
+    except FileNotFoundError:
         raise Problem(f'{path} is not there; give a folder that make classifier has written: {EXAMPLE}.') from None
+    except OSError as error:
+        raise Problem(f"{path} can't be read ({error.strerror}); mend that, or give another: {EXAMPLE}.") from None
     except Exception:  # whatever is in the file
         raise Problem(
             f'{path} is no classifier of make classifier; make it again, or give another: {EXAMPLE}.'

@@ -303,4 +303,7 @@ def belong_together(shuffled):
         raise Problem(f'{right:.0%} of the labels are beside their picture; X and y must be taken in one order.')
     if [*y_found] == [*y]:
         raise Problem('the pictures come back in the order in which they came; it should be random.')
+    other = onp.asarray(run(shuffled, X.copy(), y.copy(), onp.random.default_rng(4))[1])
+    if [*other] == [*y_found]:
+        raise Problem('the order is the same whatever rng is; take it from rng.')
     return 'Every label is beside its picture, in a new order.'

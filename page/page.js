@@ -138,6 +138,12 @@ function showPicture(shown, width, height) {
   for (const element of $('.frame').children) element.hidden = element !== shown;
 }
 
+// No picture, and so no answer.
+function empty() {
+  $('.frame').hidden = $('.answer').hidden = video.hidden = true;
+  $('#stage').classList.add('empty');
+}
+
 function show({ url, name, width, height, p }) {
   stopCamera();
   Object.assign($('.frame img'), { src: url, alt: name });
@@ -179,7 +185,7 @@ async function add(bitmap, name) {
     const { width, height } = bitmap;
     const photograph = { name, width, height, p: await probabilities(bitmap), url: await addressOf(bitmap) };
     addToTray(photograph);
-    show(photograph);
+    if (!stream) show(photograph);  // the camera may be on again
   } catch (error) {
     say(`${name} is too much for this browser (${error}); give a smaller picture.`);
   }
@@ -193,6 +199,7 @@ async function addFile(file) {
 }
 
 async function addAll(files) {
+  if (!files.length) return;
   stopCamera();
   $('#problems').replaceChildren();
   for (const [i, file] of files.entries()) {
@@ -246,16 +253,19 @@ function stopCamera() {
   stream?.getTracks().forEach(track => track.stop());
   stream = null;
   video.srcObject = null;
+  if (!video.hidden) empty();
   $('#camera').textContent = 'Use the camera';
   $('.verdict').setAttribute('aria-live', 'polite');
 }
 
 // Say what the camera sees, as often as the network can.
 async function watch(watched) {
-  while (stream === watched && watched.active) {
-    await inTurn(() => look(watched));
-    await new Promise(requestAnimationFrame);
-  }
+  try {
+    while (stream === watched && watched.active) {
+      await inTurn(() => look(watched));
+      await new Promise(requestAnimationFrame);
+    }
+  } catch {}  // what it shows can't be taken any more
   if (stream !== watched) return;  // somebody stopped it
   stopCamera();
   say(`The camera has stopped; use it again, ${INSTEAD}`);
@@ -282,7 +292,8 @@ $('#files').onchange = event => {
   addAll([...event.target.files]);
   event.target.value = '';  // so that the same file can be chosen again
 };
-$('#camera').onclick = () => (stream ? takePicture() : startCamera());
+$('#camera').onclick = event => event.detail < 2 && (stream ? takePicture() : startCamera());  // once for two clicks
+video.onresize = () => stream && showPicture(video, video.videoWidth, video.videoHeight);  // the device was turned
 for (const kind of ['dragover', 'dragleave', 'drop']) {
   document.addEventListener(kind, event => {
     event.preventDefault();
@@ -295,6 +306,7 @@ try {
   network = await load();
   $('#progress').textContent = '';
   for (const button of document.querySelectorAll('header button')) button.disabled = false;
+  $('.hint').hidden = false;
 } catch (error) {
   $('#progress').textContent = '';
   say(`The network does not run in this browser (${error}); open the page in a new Firefox, Chrome, Edge or Safari.`);

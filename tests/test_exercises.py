@@ -558,14 +558,19 @@ def each_time_anew(pictures, salt):
     return [p for p, side in zip(pictures, sides) if not side], [p for p, side in zip(pictures, sides) if side]
 
 
-def by_hash(text, below=0.2, wrong_way=False):
-    """A split by a hash of text(path, salt)."""
+def by_rank(pictures, salt):
+    ranked = sorted(pictures, key=lambda picture: hashlib.sha1((salt + picture[0].name).encode()).hexdigest())
+    return ranked[len(ranked) // 5 :], ranked[: len(ranked) // 5]
+
+
+def by_hash(text, below=0.2, label=None):
+    """A split by a hash of text(path, salt); with `label` all pictures get that one."""
 
     def split(pictures, salt):
         parts = [], []
-        for path, label in pictures:
+        for path, its in pictures:
             share = int(hashlib.sha1(text(path, salt).encode()).hexdigest()[:8], 16) / 16**8
-            parts[(share < below) != wrong_way].append((path, label))
+            parts[share < below].append((path, its if label is None else label))
         return parts
 
     return split
@@ -593,6 +598,8 @@ def by_pythons_hash(of):
         (by_hash(lambda path, salt: salt + path.name, below=0.5), 'should be about a fifth'),
         (by_hash(lambda path, salt: salt), 'which of the two lists|should be about a fifth'),
         (by_chance, 'when other pictures come'),
+        (by_rank, 'when other pictures come'),
+        (by_hash(lambda path, salt: salt + path.name, label=1), 'as path, label'),
         (each_time_anew, 'let a hash decide|some change sides'),
         (by_pythons_hash(lambda path, salt: salt + path.name), "take hashlib's"),
         (by_pythons_hash(lambda path, salt: (salt, path.name)), "take hashlib's"),
@@ -1024,6 +1031,7 @@ def gradients_of(net, num_frozen):
         ('3g', as_found('3g'), 'of 101 pictures 100 come back'),
         ('3g', lambda X, y, rng: (X[rng.permutation(len(y))], y[rng.permutation(len(y))]), 'beside their picture'),
         ('3g', lambda X, y, rng: (X, y), 'in the order in which they came'),
+        ('3g', lambda X, y, rng: (X[::-1], y[::-1]), 'whatever rng is'),
     ],
 )
 def test_3efg_mistakes(name, answer, words):

@@ -1,6 +1,7 @@
 """What students touch: what it holds and does; that it can be touched is seen in a browser (tests/extras)."""
 
 import base64
+import functools
 import io
 import json
 import re
@@ -230,7 +231,7 @@ def turned(pictures_of_two, cache, monkeypatch):
 
 def chosen_run(page, cut):
     page.cut.value = cut
-    said = finished(page.work, page.run)
+    said = finished(page.work, page.asked())
     return said, page.runs[-1]
 
 
@@ -247,10 +248,22 @@ def test_a_run_is_an_ordinary_training_of_what_is_above_the_cut(turned, pictures
     assert 0 < run.seconds[0] < run.seconds[1] <= run.spent
 
 
+def test_a_run_is_of_what_was_chosen_when_it_was_asked_for(turned):
+    ask = turned.asked()
+    turned.lr.value = knob.RATES[-1]
+    finished(turned.work, ask)
+    assert turned.runs[-1].lr == 0.03
+
+
+def test_a_cut_that_the_source_has_not_is_one_sentence(turned):
+    said = finished(turned.work, functools.partial(turned.run, 'tiny', 'stage9', 0.03, 2, ''))
+    assert 'other places' in said and not turned.runs
+
+
 def test_a_stopped_run_keeps_what_it_reached(turned, monkeypatch):
     turned.num_epochs.value = 30
     monkeypatch.setattr(turned.work, 'say', lambda text: turned.work.stop() if 'Epoch 3' in text else None)
-    turned.work.start(turned.run)
+    turned.work.start(turned.asked())
     settled(turned.work)
     (run,) = turned.runs
     assert len(run.valid) == len(run.seconds) == 3 and '3 of 30' in turned.table.value
@@ -265,9 +278,9 @@ def test_the_frozen_part_can_be_stopped_and_nothing_half_is_kept(turned, cache, 
 
 def test_a_guess_is_a_number_of_100(turned):
     turned.guess.value = 'many'
-    assert 'is no guess' in finished(turned.work, turned.run) and not turned.runs
+    assert 'is no guess' in finished(turned.work, turned.asked()) and not turned.runs
     turned.guess.value = '101'
-    assert 'is no guess' in finished(turned.work, turned.run)
+    assert 'is no guess' in finished(turned.work, turned.asked())
     turned.guess.value = ' 90 '
     assert chosen_run(turned, 'output')[1].guess == 90
     assert knob.guess_of('') is None and knob.guess_of('0') == 0
@@ -292,7 +305,7 @@ def test_the_teacher_is_beaten_within_the_budget_of_all_runs():
 
 def test_without_seconds_nothing_runs_until_one_begins_anew(turned):
     turned.target, turned.runs = 0.9, runs_of(([], [], 60.0))
-    assert 'used up' in finished(turned.work, turned.run) and len(turned.runs) == 1
+    assert 'used up' in finished(turned.work, turned.asked()) and len(turned.runs) == 1
     turned.again.click()
     settled(turned.work)
     assert turned.runs == [] and '60.0 seconds left' in turned.teacher.value

@@ -37,7 +37,7 @@ CALL_THEM = """
   });
   game.onkeydown = event => {
     const i = Number(event.key) - 1;
-    if (i in classes && !event.ctrlKey && !event.altKey && !event.metaKey) call(i);
+    if (i in classes && !event.repeat && !event.ctrlKey && !event.altKey && !event.metaKey) call(i);
   };
 
   function show() {

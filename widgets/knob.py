@@ -186,6 +186,8 @@ def turn_the_knob(dataset, px, networks=('resnet18_v2', 'efficientnet_lite0'), t
     check_number('budget', budget)
     if target is not None:
         check_number('target', target)
+        if target > 1:
+            raise Problem(f'target is {target}; give a share from 0 to 1, such as 0.985.')
     for name in networks:
         if name not in NETWORKS:
             raise Problem(f'There is no network "{name}"; choose one of {", ".join(NETWORKS)}.')
@@ -211,7 +213,7 @@ class Knob:
         self.show()
         self.network.observe(lambda _: self.work.start(self.choose_source), 'value')
         self.cut.observe(lambda _: self.draw(), 'value')
-        self.button.on_click(lambda _: self.work.start(self.run))
+        self.button.on_click(lambda _: self.work.start(self.asked()))
         self.again.on_click(lambda _: self.work.start(self.forget))
 
     def arranged(self):
@@ -244,13 +246,21 @@ class Knob:
         self.show()
         self.work.say('')
 
-    def run(self):
-        guess = guess_of(self.guess.value)
+    def asked(self):
+        """What to run: what is chosen now, whatever is when its turn comes."""
+        chosen = self.network, self.cut, self.lr, self.num_epochs, self.guess
+        return functools.partial(self.run, *(widget.value for widget in chosen))
+
+    def run(self, network, cut, lr, num_epochs, guess):
+        guess = guess_of(guess)
         seconds = math.inf if self.target is None else left(self.runs, self.budget)
         if not seconds:
             raise Problem('Your seconds are used up; press "again" to begin anew.')
-        source = pretrained(self.network.value)
-        run = Run(self.network.value, self.cut.value, self.lr.value, self.num_epochs.value, guess)
+        source = pretrained(network)
+        if cut not in frozen.blocks(source):
+            self.choose_source()
+            raise Problem('This source has other places; choose the cut, and press "run" again.')
+        run = Run(network, cut, lr, num_epochs, guess)
         self.runs.append(run)
         self.work.until = time.monotonic() + seconds
         try:

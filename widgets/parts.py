@@ -22,7 +22,7 @@ from folders import Dataset
 from problem import Problem, check_pictures
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
-BUSY = threading.Lock()  # the random numbers of a training belong to nobody else
+BUSY = threading.Lock()  # of widgets one computes at a time: they share the random numbers
 COLOR = figures.COLORS['from scratch']
 
 

@@ -1,5 +1,6 @@
 """Teach it live: five pictures each of two classes or more, and a network that knows them."""
 
+import itertools
 import random
 from dataclasses import dataclass, field
 from html import escape
@@ -26,6 +27,7 @@ from widgets.parts import Work, button, check_dataset, offer, opened, picture, u
 
 SHARP, C = 4, 10  # how sure the heads are; with these the loss on kitchen's valid is low for both networks in the box
 FEW = 5
+MOST = 5  # classes that are taken from a data set
 SIDE = 72  # pixels of the small pictures on the page
 
 
@@ -150,7 +152,7 @@ class Teaching:
         self.show()
 
     def adding(self):
-        more = button('add a class', 'plus', lambda: self.add_class(f'class {len(self.rows) + 1}'))
+        more = button('add a class', 'plus', lambda: self.add_class(self.free_name()))
         if self.dataset is None:
             return more
         some = button(f'take {FEW} of each from the data set', 'image', lambda: self.work.start(self.take))
@@ -167,6 +169,10 @@ class Teaching:
         """The (name, bytes) of one of [(path, class number), ...]."""
         path, _ = self.rng.choice(pictures)
         return f'{path.parent.name}/{path.name}', path.read_bytes()
+
+    def free_name(self):
+        taken = [row.of_class.name for row in self.rows]
+        return next(name for name in map('class {}'.format, itertools.count(1)) if name not in taken)
 
     def add_class(self, name):
         self.rows.append(Row(self, Class(name)))
@@ -185,7 +191,10 @@ class Teaching:
 
     def take(self):
         """Pictures of the data set for its first classes, in rows of their names or empty ones."""
-        for i, name in enumerate(self.dataset.classes[:5]):
+        names = self.dataset.classes[:MOST]
+        if names != self.dataset.classes:
+            self.work.say(f'These are the first {MOST} of {len(self.dataset.classes)} classes.')
+        for i, name in enumerate(names):
             named = [row for row in self.rows if row.of_class.name == name]
             empty = [row for row in self.rows if not row.of_class.examples]
             row = [*named, *empty, None][0] or self.add_class(name)

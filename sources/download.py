@@ -40,7 +40,7 @@ def folders():
     return [CACHE, *([user_path(own)] if own and '://' not in own else [])]
 
 
-def fetch(file, folder=None, processor=None):
+def fetch(file, folder=None):
     """The path of the file in `folder` (or the user's cache), downloaded if it is not there; verified in any case.
 
     The folder or address in HOTDOG_WEIGHTS is looked at before the net. Raises Problem.
@@ -51,7 +51,7 @@ def fetch(file, folder=None, processor=None):
     failed = []
     for address in addresses:
         try:
-            return pooch.retrieve(address, file.known_hash, file.name, folder, processor, partial(stream, file.name))
+            return pooch.retrieve(address, file.known_hash, file.name, folder, None, partial(stream, file.name))
         except (requests.RequestException, HTTPError, ValueError) as error:
             failed.append(f'{address} ({reason(error)})')
         except OSError as error:

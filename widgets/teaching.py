@@ -135,6 +135,12 @@ def teach(source, px, dataset=None):
     offer(Teaching(source, px, dataset).page, 'Teach it live')
 
 
+def file_of(picture):
+    """The (name, bytes) of a (path, class number)."""
+    path, _ = picture
+    return f'{path.parent.name}/{path.name}', path.read_bytes()
+
+
 class Teaching:
     """The page, and what happens on it."""
 
@@ -162,13 +168,10 @@ class Teaching:
         ask = upload('ask about a picture', self.ask)
         if self.dataset is None:
             return ask
-        other = button('ask about one of valid', 'random', lambda: self.ask([self.some(self.dataset.valid)]))
+        other = button(
+            'ask about one of valid', 'random', lambda: self.ask([file_of(self.rng.choice(self.dataset.valid))])
+        )
         return ipywidgets.HBox([ask, other])
-
-    def some(self, pictures):
-        """The (name, bytes) of one of [(path, class number), ...]."""
-        path, _ = self.rng.choice(pictures)
-        return f'{path.parent.name}/{path.name}', path.read_bytes()
 
     def free_name(self):
         taken = [row.of_class.name for row in self.rows]
@@ -201,7 +204,7 @@ class Teaching:
             row.name.value = row.of_class.name = name
             of_class = [picture for picture in self.dataset.train if picture[1] == i]
             some = self.rng.sample(of_class, min(FEW, len(of_class)))
-            row.add_all([self.some([picture]) for picture in some])
+            row.add_all([*map(file_of, some)])
 
     def ask(self, files):
         def look():

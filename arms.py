@@ -50,15 +50,21 @@ START = {'first half frozen': 0.1, 'fine-tuned': 0.1, 'head first': 0.01, 'from 
 
 
 def digits():
-    """The Dataset of scikit-learn's handwritten digits, 8 x 8 grey dots, as files in build/."""
+    """The Dataset of scikit-learn's handwritten digits, 8 x 8 grey dots, as files in build/. Raises Problem."""
     folder = BUILD / 'digits'
-    for i, (dots, label) in enumerate(zip(*load_digits(return_X_y=True))):
-        path = folder / str(label) / f'{i}.png'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            with whole(path) as partial:
-                Image.fromarray((dots.reshape(8, 8) * 255 / 16).astype('uint8')).save(partial, 'png')
+    try:
+        for i, (dots, label) in enumerate(zip(*load_digits(return_X_y=True))):
+            write_digit(folder / str(label) / f'{i}.png', dots.reshape(8, 8))
+    except OSError as error:
+        raise Problem(f'{folder} could not be filled ({error.strerror or error}); free some space.') from None
     return utils.find_data(folder)
+
+
+def write_digit(path, dots):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with whole(path) as partial:
+            Image.fromarray((dots * 255 / 16).astype('uint8')).save(partial, 'png')
 
 
 def some_of(dataset, per_class, seed):

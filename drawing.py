@@ -3,7 +3,6 @@
 Each block is a bar, as high as its maps and as wide as it has channels, roughly; scissors are where the cut is.
 """
 
-import contextlib
 import itertools
 import math
 from typing import NamedTuple
@@ -54,7 +53,7 @@ def blocks_of(net, px):
     check_px(px)
     names, shapes, weights = frozen.blocks(net), [(1, 3, px, px)], []
     try:
-        with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
+        with mended_mxnet.silent():
             for block in [*net.features, net.output]:
                 shape, num_weights = inferred(block, shapes[-1])
                 shapes.append(shape)

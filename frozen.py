@@ -12,7 +12,6 @@ frozen, `above` is trained on what `below` gives. Cut at block 0, everything tra
 Afterwards `net` is the trained network: `above` shares its blocks. Shapes: n pictures, 3 colours, px pixels.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -182,7 +181,7 @@ class Below:
     def shape(self, n, px):
         """The shape [n, ...] of what it gives for n pictures; nothing is computed. Raises Problem."""
         try:
-            with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
+            with mended_mxnet.silent():
                 return self.graph.infer_shape(data=(n, 3, px, px))[1][0]
         except MXNetError:
             raise not_taken(self, (n, 3, px, px)) from None

@@ -1,5 +1,6 @@
 """What MXNet 1.9.1 needs to work today; whoever uses MXNet imports this before it."""
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -25,6 +26,15 @@ from mxnet.base import _LIB, check_call
 from mxnet.gluon.contrib.nn import HybridConcurrent
 from mxnet.gluon.model_zoo.vision import mobilenet
 from PIL import ImageFile
+
+SILENCE = threading.RLock()
+
+
+@contextlib.contextmanager
+def silent():
+    """In here MXNet does not print what it raises; one thread at a time, or the last one out would leave all silent."""
+    with SILENCE, contextlib.redirect_stdout(None):
+        yield
 
 
 class InAllThreads(threading.local):

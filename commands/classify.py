@@ -41,13 +41,14 @@ def asked_minutes():
     with contextlib.suppress(ValueError):
         if 0 <= float(text) < 10**6:
             return float(text)
-    raise Problem(f'MINUTES is {text!r}; give a number of minutes, such as MINUTES=10, or leave it away.')
+    raise Problem(f'MINUTES is {text!r}; give a number of minutes, such as MINUTES=10, or leave it out.')
 
 
 def asked_folder(data):
     """The folder that it is written to. Raises Problem if that is among the pictures."""
     folder = asked_path('OUT', 'OUT=folder') if os.environ.get('OUT') else BUILD / f'classifier-{label_of(data)}'
-    if folder_of(data).resolve() in folder.resolve().parents:
+    folder = folder.resolve()  # not a link, which no folder can take the place of
+    if folder_of(data).resolve() in folder.parents:
         raise Problem(
             f'{folder} is in the folder of the pictures, and would be a class next time; give another: OUT=folder.'
         )
@@ -56,11 +57,13 @@ def asked_folder(data):
 
 def check_free(folder, data):
     """Raises Problem if a folder holds something else, or the classifier of these pictures without AGAIN=1."""
+    if os.path.ismount(folder):
+        raise Problem(f'{folder} is a disk, which can not be replaced; give a folder in it: OUT={folder}/classifier.')
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     found = trained_on(folder)
     if found is None:
-        raise Problem(f'{folder} is there already, and no classifier; give another folder: OUT=folder.')
+        raise Problem(f'{folder} is there already and is not a classifier; give another folder: OUT=folder.')
     if found != label_of(data):
         raise Problem(f'{folder} is the classifier of {found}; give another folder: OUT=folder.')
     if os.environ.get('AGAIN') != '1':
@@ -164,7 +167,8 @@ def main(*arguments):
     try:
         check_free(folder, data)
         partial_for(folder).cleanup()  # if that can't be, say so before the work
-        dataset = utils.find_data(data)
+        with stoppable():  # what is downloaded has to be tidied
+            dataset = utils.find_data(data)
         say_what_comes(Path(data).name, dataset, minutes)
         search, T = trained(dataset, minutes)
         write(folder, data, search, T)

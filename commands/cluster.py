@@ -59,7 +59,10 @@ def start(role, i, address, shared, file):
     command = ['env', *variables, sys.executable, '-c', WORK if role == 'worker' else SERVE, str(file)]
     if address != shared['DMLC_PS_ROOT_URI']:
         command = [*SSH, address, f'cd {shlex.quote(str(ROOT))} && exec {shlex.join(command)}']
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        raise Problem(f'{command[0]} could not be started ({error.strerror}); install it.') from None
     return f'{role} {i} on {address}', process
 
 

@@ -156,7 +156,8 @@ def main(*arguments):
     """The lesson, from what is asked for to its page. Raises Problem."""
     data, seeds = asked_data(arguments), asked_seeds()
     settings = parameters() | {'data': data, 'seeds': seeds}
-    dataset = utils.find_data(data)
+    with stoppable():  # what is downloaded has to be tidied
+        dataset = utils.find_data(data)
     notebook, name = prepared(settings), name_of(data)
     try:
         partial_for(utils.BUILD / name).cleanup()  # if that can't be, say so before the work

@@ -1,6 +1,5 @@
 """The weights of a network as {name: array}: out of it, into it, and from a file."""
 
-import contextlib
 import hashlib
 import os
 
@@ -68,7 +67,7 @@ def check_takes(net, shape):
         return
     names = graph.list_arguments() + graph.list_auxiliary_states()
     try:
-        with contextlib.redirect_stdout(None):  # where MXNet prints what is wrong
+        with mended_mxnet.silent():
             arguments, _, states = graph.infer_shape(data=shape)
         found = dict(zip(names, arguments + states))
         fit = all(fits(p.shape, found.get(p.name, p.shape)) for p in net.collect_params().values())

@@ -19,9 +19,10 @@ classes, px = json.loads(facts['classes']), int(facts['px'])
 def read(path):
     """The photograph as it is, upright, uint8 [height, width, 3]; what is transparent becomes white."""
     with Image.open(path) as image:
+        deep = image.mode[0] in 'IF' or ';16' in str(getattr(image, 'tile', ''))
         image.draft('RGB', (2 * px, 2 * px))  # a large JPEG is decoded to a smaller size, which is faster
         image = ImageOps.exif_transpose(image)
-    if image.mode[0] in 'IF':  # its light parts would all be called white
+    if deep:  # its light parts might all be called white, or its dark ones black
         raise OSError('it has more than 8 bits a colour; save it with 8')
     if image.has_transparency_data:
         image = image.convert('RGBA')
@@ -35,7 +36,8 @@ def predict(path):
     return {classes[i]: float(p[i]) for i in p.argsort()[::-1]}
 
 
-for path in sys.argv[1:]:
+sys.stdout.reconfigure(errors='backslashreplace')  # a name may have what this terminal can't show
+for path in sys.argv[1:] or sys.exit(__doc__):
     try:
         name, p = next(iter(predict(path).items()))
         print(f'{path}: {name} {p:.3f}')

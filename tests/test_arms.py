@@ -192,6 +192,12 @@ def test_digits_are_written_once(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == ''  # nothing was left out
 
 
+def test_digits_for_which_there_is_no_place(tmp_path, monkeypatch):
+    (tmp_path / 'digits').write_text('a file where the folder should be')
+    monkeypatch.setattr(arms, 'BUILD', tmp_path)
+    assert 'could not be filled' in sentence(arms.digits)
+
+
 @pytest.mark.slow
 def test_two_may_write_the_digits_at_once(tmp_path):
     code = 'import arms; print(len(arms.digits().train))'

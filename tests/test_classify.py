@@ -190,7 +190,7 @@ def test_nothing_is_replaced_unless_asked(colours, tmp_path, monkeypatch, capsys
     colours.rename(other)
     assert f'is the classifier of {files.label_of(colours)}' in sentence(classify.main, str(other))
     monkeypatch.setenv('OUT', str(other))
-    assert 'is there already, and no classifier' in sentence(classify.main, str(other))
+    assert 'is there already and is not a classifier' in sentence(classify.main, str(other))
 
 
 def test_a_folder_that_cannot_be_is_one_sentence_before_the_work(colours, monkeypatch, tmp_path):
@@ -198,6 +198,15 @@ def test_a_folder_that_cannot_be_is_one_sentence_before_the_work(colours, monkey
     (tmp_path / 'file').write_text('a file where the folder should be')
     monkeypatch.setenv('OUT', str(tmp_path / 'file' / 'x'))
     assert 'could not be written' in sentence(classify.main, str(colours))
+
+
+def test_a_link_is_where_it_leads_and_a_disk_is_not_replaced(colours, monkeypatch, tmp_path):
+    (tmp_path / 'large').mkdir()
+    (tmp_path / 'link').symlink_to('large')
+    monkeypatch.setenv('OUT', str(tmp_path / 'link'))
+    assert classify.asked_folder(str(colours)) == tmp_path / 'large'
+    monkeypatch.setattr(classify.os.path, 'ismount', lambda path: path == tmp_path / 'large')
+    assert f'give a folder in it: OUT={tmp_path / "large"}' in sentence(classify.main, str(colours))
 
 
 # ---- The report -----------------------------------------------------------------------------------------------------

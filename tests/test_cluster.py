@@ -230,6 +230,12 @@ def test_what_is_asked_for_is_wrong(monkeypatch, arguments, text):
     assert text in sentence(cluster.main, *arguments)
 
 
+def test_no_ssh_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(cluster, 'SSH', ['no-such-ssh'])
+    shared = {'DMLC_PS_ROOT_URI': '127.0.0.1'}
+    assert 'no-such-ssh could not be started' in sentence(cluster.start, 'worker', 1, '192.0.2.1', shared, 'x.py')
+
+
 @pytest.mark.parametrize('kvstore', ['dist_sync', 'dist_async', 'x', 1])
 def test_a_training_that_the_launcher_did_not_start(kvstore):
     assert 'commands.cluster' in sentence(utils.train, tiny(), examples(4), examples(4), 1, 0.1, kvstore=kvstore)

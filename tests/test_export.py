@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import struct
 import subprocess
 import sys
 
@@ -11,7 +13,7 @@ import numpy as onp
 import onnx
 import onnxruntime
 import pytest
-from helpers import noise, sentence, tiny
+from helpers import noise, png, sentence, tiny
 from mxnet import np
 from PIL import Image
 
@@ -179,8 +181,9 @@ def test_a_folder_that_runs_without_this_project(classifier, tmp_path):
     paths = [*photographs(photographs_folder, 8)]
     (tmp_path / 'text.jpg').write_text('no picture')
     Image.new('I;16', (30, 30), 4000).save(tmp_path / 'dark.png')
+    (tmp_path / 'deep.png').write_bytes(png(16, 2, struct.pack('>3H', 4095, 0, 1000)))
     (tmp_path / 'broken.png').write_bytes(paths[0].read_bytes()[:8] + b'IHDR')
-    bad = [tmp_path / name for name in ('text.jpg', 'nowhere.jpg', 'dark.png', 'broken.png')]
+    bad = [tmp_path / name for name in ('text.jpg', 'nowhere.jpg', 'dark.png', 'deep.png', 'broken.png')]
     command = [sys.executable, folder / 'predict.py', *bad[:2], *paths, *bad[2:]]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -189,3 +192,10 @@ def test_a_folder_that_runs_without_this_project(classifier, tmp_path):
         shown, called, probability = line.replace(':', '').split()
         assert shown == str(path) and called == name and abs(float(probability) - p) < 0.006
     assert len(ran.stderr.splitlines()) == len(bad) and 'Traceback' not in ran.stderr
+
+    odd = tmp_path / os.fsdecode(b'caf\xe9.png')
+    paths[0].rename(odd)
+    ran = subprocess.run([*command[:2], odd], capture_output=True, env=os.environ | {'LC_ALL': 'C.UTF-8'})
+    assert ran.stdout.startswith(os.fsencode(tmp_path) + b'/caf') and b'hotdog' in ran.stdout and not ran.stderr
+    ran = subprocess.run(command[:2], capture_output=True, text=True)
+    assert 'python predict.py PHOTO' in ran.stderr and ran.returncode == 1

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import mended_mxnet
 
@@ -62,3 +64,22 @@ def test_a_network_that_nobody_holds_gives_back_its_memory():
     )
     meanwhile, after = map(float, out.split())
     assert meanwhile > 200 and after < 50
+
+
+def test_silence_ends_whoever_leaves_it_last():
+    """Two threads in it at once, of which the first to enter was to leave first."""
+    before, entered, order = sys.stdout, threading.Event(), []
+
+    def other():
+        entered.wait()
+        with mended_mxnet.silent():
+            order.append('other')
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with mended_mxnet.silent():
+        entered.set()
+        time.sleep(0.1)
+        order.append('first')
+    thread.join()
+    assert order == ['first', 'other'] and sys.stdout is before

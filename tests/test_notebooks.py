@@ -1,5 +1,6 @@
 """The notebooks as files; that they run is nbval's to say."""
 
+import ast
 import importlib
 import inspect
 import re
@@ -75,3 +76,24 @@ def test_it_has_one_cell_of_parameters_and_no_shell(path):
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == 'code']
     assert sum('parameters' in cell.metadata.get('tags', []) for cell in cells) == 1
     assert not any(line.startswith(('!', '%')) for cell in cells for line in cell.source.splitlines())
+
+
+def assigned(code):
+    """The names that a cell gives a value to, outside of its functions."""
+    own = ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+    todo, names = [ast.parse(code)], set()
+    for node in todo:
+        todo += [child for child in ast.iter_child_nodes(node) if not isinstance(child, own)]
+        names |= {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
+    return names
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_cell_changes_what_the_reader_chose(path):
+    """Or a cell that is run again would compute something else than the cell of parameters says."""
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == 'code']
+    (i,) = [i for i, cell in enumerate(cells) if 'parameters' in cell.metadata.get('tags', [])]
+    chosen = assigned(cells[i].source)
+    assert chosen
+    for cell in cells[i + 1 :]:
+        assert not chosen & assigned(cell.source), cell.source

@@ -414,6 +414,14 @@ def test_pictures_of_the_data_set_take_the_empty_rows(pictures_of_two):
         assert len({example.name for example in row.of_class.examples}) == teaching.FEW
 
 
+def test_a_question_about_valid_that_went_away_is_one_sentence(tmp_path):
+    path, _ = red_and_blue(tmp_path, 1)[0]
+    there = Pictures([(path, 0)], ['red', 'blue'])
+    page = teaching.Teaching(tiny(['a', 'b', 'c']), 32, Dataset(there.classes, there, there, there))
+    path.unlink()
+    assert str(path) in finished(page.work, page.ask_of_valid)
+
+
 # ---- Asking, and the threshold --------------------------------------------------------------------------------------
 
 

@@ -168,9 +168,7 @@ class Teaching:
         ask = upload('ask about a picture', self.ask)
         if self.dataset is None:
             return ask
-        other = button(
-            'ask about one of valid', 'random', lambda: self.ask([file_of(self.rng.choice(self.dataset.valid))])
-        )
+        other = button('ask about one of valid', 'random', lambda: self.work.start(self.ask_of_valid))
         return ipywidgets.HBox([ask, other])
 
     def free_name(self):
@@ -207,12 +205,15 @@ class Teaching:
             row.add_all([*map(file_of, some)])
 
     def ask(self, files):
-        def look():
-            self.work.say('')
-            self.question = self.lesson.seen(*files[0])
-            self.show()
+        self.work.start(lambda: self.look(*files[0]))
 
-        self.work.start(look)
+    def ask_of_valid(self):
+        self.look(*file_of(self.rng.choice(self.dataset.valid)))
+
+    def look(self, name, data):
+        self.work.say('')
+        self.question = self.lesson.seen(name, data)
+        self.show()
 
     def show(self):
         """Say what it knows, and answer the last question anew."""

@@ -60,7 +60,7 @@ class Graph:
             return OPERATORS[node['op']](self, node['name'], inputs, settings)
         except KeyError as error:
             raise Problem(
-                f'{node["name"]} can not be written as ONNX (operator {node["op"]}: no {error}); take another layer.'
+                f'{node["name"]} cannot be written as ONNX (operator {node["op"]}: no {error}); take another layer.'
             ) from None
 
     def add(self, operator, name, inputs, **settings):

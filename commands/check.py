@@ -13,6 +13,6 @@ if machine not in WHEELS:
     )
 if sys.version_info[:2] != (3, 11):
     sys.exit(
-        f'This is Python {platform.python_version()} and the lesson needs 3.11; install it and type '
-        '"make PYTHON=python3.11 lesson", or type "conda env create -f environment.yml".'
+        f'This is Python {platform.python_version()} and the lesson needs 3.11; install that, and the same command '
+        'finds it; or take conda (README, "Other machines").'
     )

@@ -58,7 +58,7 @@ def asked_folder(data):
 def check_free(folder, data):
     """Raises Problem if a folder holds something else, or the classifier of these pictures without AGAIN=1."""
     if os.path.ismount(folder):
-        raise Problem(f'{folder} is a disk, which can not be replaced; give a folder in it: OUT={folder}/classifier.')
+        raise Problem(f'{folder} is a disk, which cannot be replaced; give a folder in it: OUT={folder}/classifier.')
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     found = trained_on(folder)

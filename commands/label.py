@@ -38,7 +38,7 @@ def asked_places(folder, classes):
     """(the path of the table, the folder of the copies or None). Raises Problem where they would spoil the pictures."""
     out, to = (asked_path(name, EXAMPLE) if os.environ.get(name) else None for name in ('OUT', 'COPY'))
     if out and out.suffix != '.csv':
-        raise Problem(f'{out} is no name of a table; give one that ends in .csv: OUT=labels.csv.')
+        raise Problem(f'{out} is not the name of a table; give one that ends in .csv: OUT=labels.csv.')
     if to and any((to / name).resolve().is_relative_to(folder.resolve()) for name in classes):
         raise Problem(
             f'The copies in {to} would be in the folder of the pictures, and labelled next time; give another: '
@@ -81,7 +81,7 @@ def write(table, path):
             table.to_csv(partial, index=False, errors='surrogateescape')
             keep_older(path)
     except OSError as error:
-        raise Problem(f'{path} can not be written ({error}); free some space or give another: OUT=file.') from None
+        raise Problem(f'{path} cannot be written ({error}); free some space or give another: OUT=file.') from None
 
 
 def copy_all(table, folder, to):
@@ -91,7 +91,7 @@ def copy_all(table, folder, to):
             (to / name).mkdir(parents=True, exist_ok=True)
             copy(folder / file, to / name)
     except OSError as error:
-        raise Problem(f'{to} can not be filled ({error}); free some space or give another: COPY=folder.') from None
+        raise Problem(f'{to} cannot be filled ({error}); free some space or give another: COPY=folder.') from None
 
 
 def copy(path, folder):

@@ -117,6 +117,14 @@ def name_of(data):
     return NOTEBOOK.stem if data == 'kitchen' else f'{NOTEBOOK.stem}-{label_of(data)}'
 
 
+def without_links(notebook):
+    """The same notebook, with the names of other notebooks where it has links to them: they are not in build/."""
+    for cell in notebook.cells:
+        if cell.cell_type == 'markdown':
+            cell.source = re.sub(r'\[([^]]+)\]\(\w+\.ipynb\)', r'\1 (`make lab` opens it)', cell.source)
+    return notebook
+
+
 def move(folder):
     """Move what was made in `folder` to build/; what has the same name there gets another."""
     for path in sorted(folder.iterdir()):
@@ -145,7 +153,7 @@ def run(notebook, name, bar):
     """Run `notebook`, and write all that it makes to build/, or nothing."""
     with bar, stoppable(), partial_for(utils.BUILD / name) as folder:  # a bar that is open would end below the sentence
         execute(notebook, NOTEBOOK.parent, bar, HOTDOG_BUILD=folder)
-        without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent))
+        without_links(without_progress_bars(attach_pictures(notebook, NOTEBOOK.parent)))
         for suffix, text in {'.ipynb': nbformat.writes(notebook), '.html': page(notebook)}.items():
             Path(folder, name + suffix).write_text(text, 'utf8', 'backslashreplace')
         too_late()

@@ -33,7 +33,7 @@ def main(*arguments):
             say(f'{name}: {problem}')
             missing += 1
     if missing < len(names):
-        say(f'For a class, serve them: python -m http.server --directory {download.CACHE}')
+        say(f'For a class, serve them: python3 -m http.server --directory {download.CACHE}')
         say('On each other machine: make weights HOTDOG_WEIGHTS=http://ADDRESS:8000')
     return not missing
 

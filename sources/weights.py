@@ -83,7 +83,7 @@ def not_taken(net, shape):
     usual = getattr(net, 'usual_px', None)
     px = f'px = {usual}, which it was made for,' if usual else 'a larger px'
     return Problem(
-        f'The network can not take batches of the shape {shape}; take {px} or, for the part above a cut, what the '
+        f'The network cannot take batches of the shape {shape}; take {px} or, for the part above a cut, what the '
         'part below gives.'
     )
 

@@ -80,8 +80,8 @@ def test_batches_of_another_shape(shape):
     net, batch = utils.from_scratch(['a', 'b']), examples(4, px=32)
     utils.predictions(net, batch)  # now its shapes are known
     wrong = [(np.zeros(shape), np.zeros(shape[0], dtype='int64'))]
-    assert f'can not take batches of the shape {shape}' in sentence(utils.predictions, net, wrong)
-    assert 'can not take batches' in sentence(utils.train, net, wrong, batch, 1, 0.1)
+    assert f'cannot take batches of the shape {shape}' in sentence(utils.predictions, net, wrong)
+    assert 'cannot take batches' in sentence(utils.train, net, wrong, batch, 1, 0.1)
     assert len(utils.predictions(net, batch)[1]) == 4
 
 

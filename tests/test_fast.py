@@ -182,7 +182,7 @@ def test_a_layer_that_openvino_is_not_given(pictures, capsys):
     assert below.features(pictures, PX) == pytest.approx(
         below.block(np.array(onp.stack([*below.images(pictures, PX, 0, range(12))]))).asnumpy(), abs=1e-5
     )
-    assert 'can not be written as ONNX' in capsys.readouterr().out
+    assert 'cannot be written as ONNX' in capsys.readouterr().out
 
 
 def test_where_it_is_not_installed(pictures, monkeypatch, capsys):

@@ -134,6 +134,14 @@ def test_a_notebook_that_is_not_there_is_one_sentence(tiny):
     assert 'No such file' in sentence(lesson.main, str(tiny))
 
 
+def test_links_to_what_is_not_beside_the_page_are_words():
+    notebook = nbformat.read(lesson.NOTEBOOK, 4)
+    before = str(notebook)
+    after = str(lesson.without_links(notebook))
+    assert '(02_frozen_features.ipynb)' in before and '.ipynb)' not in after
+    assert '02 Frozen features (`make lab` opens it)' in after and after.count('](https:') == before.count('](https:')
+
+
 def test_the_lessons_own_parameters_are_all_there():
     assert {*lesson.parameters()['lr']} == {*lesson.RUNS}
 

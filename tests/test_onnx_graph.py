@@ -128,7 +128,7 @@ def test_one_sentence(layer):
     net = nn.HybridSequential()
     net.add(layer)
     utils.initialize(net)
-    assert 'can not be written as ONNX' in sentence(onnx_graph.model_of, net, ANY)
+    assert 'cannot be written as ONNX' in sentence(onnx_graph.model_of, net, ANY)
 
 
 def test_that_names_are_known():

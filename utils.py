@@ -3,10 +3,12 @@
 Every function is short enough to read. Shapes: n pictures, 3 colours, px pixels high and wide, c classes.
 """
 
+import contextlib
 import copy
 import itertools
 import math
 import random
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -46,6 +48,7 @@ from sources.weights import (
 URL, SHA1 = d2l.DATA_HUB['hotdog']
 MIRROR = 'https://apache-mxnet.s3-accelerate.amazonaws.com/gluon/dataset/hotdog.zip'
 HOTDOG = File('hotdog.zip', f'sha1:{SHA1}', (URL, MIRROR))
+TRAINING = threading.Lock()
 
 
 def seed_everything(seed):
@@ -53,9 +56,25 @@ def seed_everything(seed):
     check_number('seed', seed, 0, whole=True)
     if seed >= 2**32:
         raise Problem(f'seed is {seed}; give a whole number below 2 ** 32.')
+    check_alone(not TRAINING.locked())
     random.seed(int(seed))
     onp.random.seed(seed)
     mx_random.seed(int(seed))
+
+
+def check_alone(alone):
+    if not alone:
+        raise Problem('Something else trains here, and would draw the same random numbers; wait for it, or stop it.')
+
+
+@contextlib.contextmanager
+def only_training():
+    """In here nobody else trains, such as a widget beside a cell. Raises Problem."""
+    check_alone(TRAINING.acquire(blocking=False))
+    try:
+        yield
+    finally:
+        TRAINING.release()
 
 
 def devices():
@@ -242,6 +261,7 @@ class Stopped(KeyboardInterrupt):
         return [str(self)]
 
 
+@only_training()
 def train(net, train_iter, valid_iter, num_epochs, lr, wd=0.001, head=10, patience=None, watch=None, kvstore=None):
     """Train `net` with SGD and keep the best on valid; the output layer learns `head` times faster (d2l, Fine-Tuning).
 

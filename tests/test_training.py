@@ -215,6 +215,20 @@ def test_who_watches_sees_the_table_so_far(scripted):
     assert [len(table) for table in again] == [1, 2]
 
 
+def test_two_do_not_draw_each_others_random_numbers():
+    """As a widget and a cell would; afterwards, and after an error, there is nobody else."""
+    said, other = [], tiny()
+
+    def watch(_):
+        said.append(sentence(utils.seed_everything, 0))
+        said.append(sentence(utils.train, other, examples(4), examples(4), 1, 0.1))
+
+    utils.train(tiny(), examples(4), examples(4), 1, 0.1, watch=watch)
+    assert len(said) == 2 and all('Something else trains here' in words for words in said)
+    assert 'num_epochs' in sentence(utils.train, tiny(), examples(4), examples(4), 0, 0.1)
+    utils.seed_everything(0)
+
+
 def test_who_watches_changes_nothing():
     def spoils(table):
         table[:] = 0

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -114,24 +115,6 @@ def test_how_long_it_takes_counts_every_part():
     assert folded - few == pytest.approx(4 * 170 * 2 * classify.FIT)
 
 
-# Pictures, classes; seconds through the source network, until the head was there, and of the whole command: README's
-# six folders, once each on idle cores, when the start of Python took longer than it does now
-TIMED = [
-    ((1594, 406, 800), 2, 21, 20, 35.4),
-    ((2226, 717, 727), 5, 26, 33, 51.9),
-    ((194, 153, 51), 2, 3, 4, 12.8),
-    ((873, 256, 270), 2, 10, 10, 17.9),
-    ((1233, 429, 400), 10, 13, 28, 44.1),
-    ((6043, 2032, 2025), 202, 54, 155, 213),
-]
-
-
-@pytest.mark.parametrize('sizes, num_classes, through, head, whole', TIMED)
-def test_how_long_it_took(sizes, num_classes, through, head, whole):
-    """It is more than the head took, and less than the whole, to which the start belongs."""
-    assert head < classify.foretold(of_sizes(*sizes, num_classes), through / sum(sizes)) < whole
-
-
 def test_what_comes_is_said_with_what_was_so_far(monkeypatch, capsys):
     monkeypatch.setattr(classifier, 'pace', lambda source, pictures: 1.0)
     monkeypatch.setattr(psutil.Process, 'create_time', lambda self: time.time() - 3600)
@@ -198,6 +181,30 @@ def test_a_folder_that_cannot_be_is_one_sentence_before_the_work(colours, monkey
     (tmp_path / 'file').write_text('a file where the folder should be')
     monkeypatch.setenv('OUT', str(tmp_path / 'file' / 'x'))
     assert 'could not be written' in sentence(classify.main, str(colours))
+
+
+def test_what_leaves_is_as_sure_as_it_is_right(colours):
+    search, T = classify.trained(utils.find_data(colours), 0)
+    hard = classifier.Search(search.task).best.net.output
+    assert abs(T - 1) > 0.01
+    for soft, param in zip(search.best.net.output.collect_params().values(), hard.collect_params().values()):
+        assert soft.data().asnumpy() * T == pytest.approx(param.data().asnumpy(), rel=1e-4, abs=1e-6)
+
+
+def test_minutes_are_minutes_and_ctrl_c_keeps_the_best(colours, monkeypatch, capsys):
+    left = []
+
+    def go_on(search, deadline):
+        left.append(deadline - time.time())
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    monkeypatch.setattr(classifier.Search, 'go_on', go_on)
+    monkeypatch.setenv('MINUTES', '10')
+    classify.main(str(colours))
+    assert 500 < left[0] <= 600
+    assert 'Stopped; the best so far is kept.' in capsys.readouterr().out
+    assert sorted(path.name for path in made(colours).iterdir()) == FILES
 
 
 def test_a_link_is_where_it_leads_and_a_disk_is_not_replaced(colours, monkeypatch, tmp_path):

@@ -85,7 +85,7 @@ def test_what_changed_is_read_again(folder, read, how):
 
 def test_a_file_of_just_now_is_not_remembered(folder, read, monkeypatch):
     """It may change once more within one step of the clock."""
-    monkeypatch.setattr(known, 'SETTLED', 10**9)
+    monkeypatch.setattr(known, 'SETTLED', 10**15)
     checked(folder)
     read.clear()
     checked(folder)

@@ -35,7 +35,7 @@ usual = settings(
 
 @pytest.fixture(autouse=True)
 def alarm():
-    """No example takes ten seconds, whatever size a file says that it has; see `within`."""
+    """No example takes ten seconds, whatever size a file says that it has."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     yield
     signal.alarm(0)

@@ -172,7 +172,7 @@ def as_python_says(page, net, paths, most):
 def test_it_says_what_python_says(browser, path, net, foods):
     paths = [path for path, _ in foods.test]
     with opened(browser, path) as page:
-        assert len(paths) == 50 and as_python_says(page, net, paths, 0.03) > 40
+        assert len(paths) == 50 and as_python_says(page, net, paths, 1e-4) > 40
 
 
 def test_turned_large_and_transparent_pictures(browser, path, net, foods, tmp_path):
